@@ -1,0 +1,22 @@
+@{
+    RootModule           = 'FhirDeid.PowerShell.dll'
+    ModuleVersion        = '0.1.0'
+    GUID                 = '0b6f2c1e-6f0a-4f0e-9c57-6d3a5e3f7d1b'
+    Author               = 'FhirDeid contributors'
+    CompanyName          = 'FhirDeid contributors'
+    Copyright            = 'Copyright (c) FhirDeid contributors. MIT License.'
+    Description          = 'De-identified $export from the Azure FHIR service, from configuration to verified files.'
+    PowerShellVersion    = '7.4'
+    CompatiblePSEditions = @('Core')
+    CmdletsToExport      = @()
+    FunctionsToExport    = @()
+    AliasesToExport      = @()
+    VariablesToExport    = @()
+    FormatsToProcess     = @()
+    PrivateData          = @{
+        PSData = @{
+            Tags       = @('FHIR', 'Azure', 'HealthDataServices', 'DeIdentification', 'Anonymization', 'HIPAA', 'BulkData', 'PSEdition_Core')
+            LicenseUri = 'https://opensource.org/license/mit'
+        }
+    }
+}

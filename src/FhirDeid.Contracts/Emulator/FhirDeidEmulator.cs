@@ -1,0 +1,62 @@
+namespace FhirDeid;
+
+/// <summary>A running emulator of the FHIR service, its token endpoint and its storage account, on loopback.</summary>
+public sealed class FhirDeidEmulator
+{
+    /// <summary>Process id of the emulator.</summary>
+    public int ProcessId { get; set; }
+
+    /// <summary>Base URL of the FHIR service.</summary>
+    public Uri? FhirServiceUri { get; set; }
+
+    /// <summary>Base URL of the token endpoint, which answers OAuth 2.0 client credentials requests.</summary>
+    public Uri? TokenEndpoint { get; set; }
+
+    /// <summary>Base URL of the blob service, with the account name in the path.</summary>
+    public Uri? BlobEndpoint { get; set; }
+
+    /// <summary>Name of the storage account.</summary>
+    public string StorageAccountName { get; set; } = "";
+
+    /// <summary>Certificate authority of this run, PEM; trusted for loopback by emulator connections alone.</summary>
+    public string CertificateAuthority { get; set; } = "";
+
+    /// <inheritdoc/>
+    public override string ToString() => FhirServiceUri?.ToString() ?? "";
+}
+
+/// <summary>What a service may lack at the start, to see how an export fails without it.</summary>
+[Flags]
+public enum FhirServiceSetting
+{
+    /// <summary>Nothing.</summary>
+    None = 0,
+    /// <summary>The system-assigned managed identity.</summary>
+    Identity = 1,
+    /// <summary>Storage Blob Data Contributor of that identity on the storage account.</summary>
+    BlobRole = 2,
+    /// <summary>The export storage account.</summary>
+    ExportStorage = 4,
+}
+
+/// <summary>How to start an emulator.</summary>
+public sealed class FhirDeidEmulatorOptions
+{
+    /// <summary>Folder of the emulator program.</summary>
+    public string ProgramFolder { get; set; } = "";
+
+    /// <summary>File or folder of NDJSON or JSON Bundles to serve, or null for generated patients.</summary>
+    public string? DataPath { get; set; }
+
+    /// <summary>Number of generated patients, when no data path is given.</summary>
+    public int PatientCount { get; set; } = 20;
+
+    /// <summary>Seed of the generated patients.</summary>
+    public int Seed { get; set; } = 1;
+
+    /// <summary>Port of the FHIR service; 0 picks a free one.</summary>
+    public int Port { get; set; }
+
+    /// <summary>What the service lacks at the start.</summary>
+    public FhirServiceSetting Without { get; set; }
+}

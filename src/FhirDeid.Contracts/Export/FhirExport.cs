@@ -1,0 +1,81 @@
+namespace FhirDeid;
+
+/// <summary>A bulk export of a FHIR service: everything needed to follow it from another process, and no secret.</summary>
+public sealed class FhirExport
+{
+    /// <summary>The service's job id: the last segment of the status URL.</summary>
+    public string JobId { get; set; } = "";
+
+    /// <summary>Where the export stands.</summary>
+    public FhirExportStatus Status { get; set; }
+
+    /// <summary>Status URL: the Content-Location that the service answered at kick-off.</summary>
+    public Uri? StatusUri { get; set; }
+
+    /// <summary>Base URL of the FHIR service.</summary>
+    public Uri? FhirServiceUri { get; set; }
+
+    /// <summary>Storage account that the files go to.</summary>
+    public string StorageAccountName { get; set; } = "";
+
+    /// <summary>Container that the files go to.</summary>
+    public string Container { get; set; } = "";
+
+    /// <summary>Blob name of the anonymization configuration.</summary>
+    public string ConfigName { get; set; } = "";
+
+    /// <summary>ETag that pins it.</summary>
+    public string ConfigETag { get; set; } = "";
+
+    /// <summary>SHA-256 of the configuration, where known.</summary>
+    public string ConfigSha256 { get; set; } = "";
+
+    /// <summary>When the export was started here.</summary>
+    public DateTimeOffset StartedAt { get; set; }
+
+    /// <summary>The manifest's transactionTime: the state of the data that was exported, and the <c>_since</c> of the next one.</summary>
+    public DateTimeOffset? TransactionTime { get; set; }
+
+    /// <summary>The manifest's request: the URL that the service says it has served.</summary>
+    public Uri? Request { get; set; }
+
+    /// <summary>The files.</summary>
+    public FhirExportFile[] Output { get; set; } = [];
+
+    /// <summary>What went wrong, one line each: the reason of a failure, or issues and error files of a completed export.</summary>
+    public string[] Issues { get; set; } = [];
+
+    /// <inheritdoc/>
+    public override string ToString() => StatusUri?.ToString() ?? JobId;
+}
+
+/// <summary>Where an export stands.</summary>
+public enum FhirExportStatus
+{
+    /// <summary>Accepted, not finished.</summary>
+    InProgress,
+    /// <summary>Finished; the service confirms the configuration that was asked for.</summary>
+    Completed,
+    /// <summary>Finished, with issues or error files: see Issues.</summary>
+    CompletedWithErrors,
+    /// <summary>Finished, but the service does not confirm the configuration: the files may hold identified data.</summary>
+    NotDeidentified,
+    /// <summary>Ended without a manifest: see Issues.</summary>
+    Failed,
+}
+
+/// <summary>One file of an export, as the manifest lists it.</summary>
+public sealed class FhirExportFile
+{
+    /// <summary>Resource type of every line.</summary>
+    public string Type { get; set; } = "";
+
+    /// <summary>Where the file lies.</summary>
+    public Uri? Url { get; set; }
+
+    /// <summary>Number of resources, or null where the service does not say.</summary>
+    public long? Count { get; set; }
+
+    /// <inheritdoc/>
+    public override string ToString() => Url?.AbsolutePath ?? "";
+}

@@ -1,0 +1,26 @@
+namespace FhirDeid;
+
+/// <summary>One file of an export, downloaded and checked.</summary>
+public sealed class ReceivedFhirFile
+{
+    /// <summary>Resource type of every line.</summary>
+    public string ResourceType { get; set; } = "";
+
+    /// <summary>Number of resources.</summary>
+    public long Count { get; set; }
+
+    /// <summary>Size in bytes.</summary>
+    public long Length { get; set; }
+
+    /// <summary>SHA-256 of the bytes, 64 lower-case hex digits.</summary>
+    public string Sha256 { get; set; } = "";
+
+    /// <summary>Full path.</summary>
+    public string FullName { get; set; } = "";
+
+    /// <summary>The export it belongs to.</summary>
+    public string JobId { get; set; } = "";
+
+    /// <inheritdoc/>
+    public override string ToString() => FullName;
+}

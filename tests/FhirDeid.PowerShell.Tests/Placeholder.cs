@@ -1,0 +1,1 @@
+namespace FhirDeid.Tests;
