@@ -44,10 +44,12 @@ public abstract class FhirExportCommand : ConnectedCommand
 
     /// <summary>When the export was started.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    [DeserializedTime]
     public DateTimeOffset StartedAt { get; set; }
 
     /// <summary>The manifest's transactionTime.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    [DeserializedTime]
     public DateTimeOffset? TransactionTime { get; set; }
 
     /// <summary>The manifest's request.</summary>
