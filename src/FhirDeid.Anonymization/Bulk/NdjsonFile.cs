@@ -17,21 +17,15 @@ internal static class NdjsonFile
         }
         long started = Stopwatch.GetTimestamp();
         string partial = $"{destination}.{Guid.NewGuid():N}.partial";
+        NdjsonStream stream = new(anonymizer, path, progress);
+        await using FileStream input = OpenInput(path);
+        FileStream output = CreateOutput(partial, destination);
         try
         {
-            await using FileStream input = OpenInput(path);
-            NdjsonStream stream = new(anonymizer, path, progress);
-            await using (FileStream output = CreateOutput(partial, destination))
+            await using (output)
             {
-                try
-                {
-                    await stream.DeidentifyAsync(input, output, cancellation);
-                    await output.FlushAsync(cancellation);
-                }
-                catch (IOException exception)
-                {
-                    throw Unwritable(destination, exception);
-                }
+                await stream.DeidentifyAsync(input, output, cancellation);
+                await output.FlushAsync(cancellation);
             }
             File.Move(partial, destination, overwrite: true);
             return new DeidentifiedFile
@@ -44,6 +38,10 @@ internal static class NdjsonFile
                 Sha256 = stream.Sha256,
                 Duration = Stopwatch.GetElapsedTime(started),
             };
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Unwritable(destination, exception);
         }
         finally
         {
@@ -59,8 +57,7 @@ internal static class NdjsonFile
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new FhirDeidException("FileUnreadable", FhirDeidErrorCategory.ReadError, $"The file cannot be read: {exception.Message}",
-                "Check that it exists and that you may read it.", path, exception);
+            throw Unreadable(path, exception);
         }
     }
 
@@ -78,6 +75,9 @@ internal static class NdjsonFile
             throw Unwritable(destination, exception);
         }
     }
+
+    public static FhirDeidException Unreadable(string path, Exception exception) => new("FileUnreadable", FhirDeidErrorCategory.ReadError,
+        $"The file cannot be read: {exception.Message}", "Check that it exists and that you may read it.", path, exception);
 
     private static FhirDeidException Unwritable(string destination, Exception exception) => new("FileUnwritable", FhirDeidErrorCategory.WriteError,
         $"The output cannot be written: {exception.Message}", "Give a folder to -Destination that exists, has room and lets you write.", destination, exception);

@@ -100,6 +100,10 @@ internal sealed class NdjsonStream(Anonymizer anonymizer, string name, IProgress
                     return;
             }
         }
+        catch (IOException exception)
+        {
+            throw NdjsonFile.Unreadable(name, exception);
+        }
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);

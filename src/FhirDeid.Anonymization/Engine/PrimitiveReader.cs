@@ -59,7 +59,7 @@ internal sealed class PrimitiveReader
             case PrimitiveSyntax.Boolean when text.SequenceEqual("true"u8) || text.SequenceEqual("false"u8):
                 return !isString;
             case PrimitiveSyntax.Integer when Utf8Parser.TryParse(text, out int _, out int read) && read == text.Length:
-                return !isString && text[0] is not ((byte)'-' or (byte)'+' or (byte)'0') || text.Length == 1;
+                return !isString && (text.Length == 1 || text[0] is >= (byte)'1' and <= (byte)'9');
             case PrimitiveSyntax.Decimal when TryDecimal(text, out _):
                 return !isString && text.Length <= 28 && text[0] != '-' && text.IndexOfAny((byte)'e', (byte)'E') < 0;
             case PrimitiveSyntax.Date when isString && FhirDate.TryParse(text, allowTime: false, out _):

@@ -182,6 +182,8 @@ internal sealed class WriteWalk
             Comma(ref frame, output);
             output.Append("null"u8);
         }
+        if (token.IsSingleInArray)
+            output.Append((byte)'}');
         if (frame.Labels != Operations.None)
         {
             Comma(ref frame, output);
@@ -189,9 +191,7 @@ internal sealed class WriteWalk
             Labels(frame.Labels, output);
             output.Append(frame.Role switch { Role.Resource => "]}"u8, Role.Meta => "]"u8, _ => default });
         }
-        output.Append(isArray ? (byte)']' : (byte)'}');
-        if (token.IsSingleInArray)
-            output.Append((byte)']');
+        output.Append(isArray || token.IsSingleInArray ? (byte)']' : (byte)'}');
         _depth--;
     }
 
