@@ -25,9 +25,6 @@ internal sealed class FhirResponseClassifier : ResponseClassifier
         return transient && RetryAfter(response) <= LongestWait && JobFailure.Reason(response.Content) is null;
     }
 
-    /// <summary>A status of 400 or more is an answer here, not an exception: its meaning depends on the body.</summary>
-    public override bool IsErrorResponse(HttpMessage message) => false;
-
     private static TimeSpan RetryAfter(Response response)
     {
         if (!response.Headers.TryGetValue("Retry-After", out string? value)) return TimeSpan.Zero;
