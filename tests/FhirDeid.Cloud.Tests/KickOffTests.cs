@@ -208,6 +208,20 @@ public sealed class KickOffTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_kick_off_on_a_connection_that_the_service_closes_is_not_sent_again()
+    {
+        _service.OnKickOff = async context =>
+        {
+            await context.Features.Get<Microsoft.AspNetCore.Connections.Features.IConnectionTransportFeature>()!.Transport.Output.CompleteAsync();
+            await Task.Delay(300);
+        };
+
+        await Failure.Of("ExportUncertain", () => StartAsync(Request));
+
+        Assert.Single(_service.FhirRequests);
+    }
+
+    [Fact]
     public async Task A_throttled_kick_off_is_sent_again_and_taken_once()
     {
         Func<Microsoft.AspNetCore.Http.HttpContext, Task> accept = _service.OnKickOff;

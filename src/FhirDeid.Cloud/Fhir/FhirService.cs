@@ -109,7 +109,12 @@ internal sealed class FhirService
         message.Request.Headers.Add("Accept", accept);
         if (mark is not null) message.SetProperty(mark, true);
         bool kickOff = mark == typeof(FhirResponseClassifier.KickOff);
-        if (kickOff) message.Request.Headers.Add("Prefer", "respond-async");
+        if (kickOff)
+        {
+            message.Request.Headers.Add("Prefer", "respond-async");
+            // .NET's handler repeats a request without a body by itself when the server closes the connection; an empty body stops that.
+            message.Request.Content = RequestContent.Create(ReadOnlyMemory<byte>.Empty);
+        }
         try
         {
             await _pipeline.SendAsync(message, cancellation).ConfigureAwait(false);
