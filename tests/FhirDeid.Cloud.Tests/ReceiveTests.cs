@@ -120,6 +120,8 @@ public sealed class ReceiveTests : IAsyncLifetime
             $"{_service.BlobBase}/anonymization/c.json",
             $"{_service.BlobBase}/research/../anonymization/c.json",
             $"{_service.BlobBase}/research/%2e%2e/anonymization/c.json",
+            $"{_service.BlobBase}/research/x%2F..%2F..%2Fanonymization%2Fc.json",
+            $"{_service.BlobBase}/research/x%5C..%5C..%5Canonymization%5Cc.json",
             $"{_service.BlobBase}/research/",
             $"{_service.BlobBase}/research2/x.ndjson",
             $"{_service.BlobBase}x/{Path}",

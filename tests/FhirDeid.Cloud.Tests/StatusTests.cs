@@ -253,6 +253,46 @@ public sealed class StatusTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_request_to_another_origin_never_leaves_the_pipeline()
+    {
+        using HttpClient client = Credentials.EmulatorTrust.Client(_service.Emulator);
+        Credentials.GivenToken token = new(StandIn.Token("a", TimeSpan.FromHours(1)), "a/.default");
+        Fhir.FhirService service = new(_service.Fhir, token, "a/.default", new Azure.Core.Pipeline.HttpClientTransport(client), TimeSpan.Zero);
+
+        await Failure.Of("ForeignUrl", () => service.GetAsync(_service.Foreign, "application/json", TestContext.Current.CancellationToken));
+
+        Assert.DoesNotContain(_service.Requests, r => r.Port == _service.Foreign.Port);
+    }
+
+    [Fact]
+    public async Task A_cancelled_poll_ends_at_once()
+    {
+        using CancellationTokenSource cancel = new();
+        _service.OnStatus = async context =>
+        {
+            cancel.Cancel();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+        };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _connection.GetExportAsync(Export, cancel.Token));
+    }
+
+    [Fact]
+    public async Task A_cancelled_wait_between_attempts_ends_at_once()
+    {
+        using CancellationTokenSource cancel = new();
+        _service.OnStatus = async context =>
+        {
+            await StandIn.Answer(503, headers: ("Retry-After", "50"))(context);
+            cancel.CancelAfter(100);
+        };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _connection.GetExportAsync(Export, cancel.Token));
+
+        Assert.Single(_service.FhirRequests);
+    }
+
+    [Fact]
     public async Task A_broken_connection_is_taken_up_again()
     {
         int asked = 0;

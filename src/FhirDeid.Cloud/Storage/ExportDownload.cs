@@ -30,6 +30,10 @@ internal static class ExportDownload
             File.Move(partial, destination, overwrite: false);
             return received;
         }
+        catch (IOException e) when (cancellation.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(e.Message, e, cancellation);
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
             throw Unwritable(destination, e);
@@ -138,16 +142,14 @@ internal static class ExportDownload
     private static BlobClient Blob(BlobStorage storage, FhirExport export, FhirExportFile file)
     {
         BlobContainerClient container = storage.Container(export.Container);
-        // Compared as text that Uri has made canonical: dots are resolved, so the rest cannot climb out of the container.
         string folder = $"{storage.Endpoint!.AbsoluteUri.TrimEnd('/')}/{export.Container}/";
-        if (string.IsNullOrWhiteSpace(export.Container) || file.Url is not { IsAbsoluteUri: true } url
-            || !url.GetLeftPart(UriPartial.Path).StartsWith(folder, StringComparison.Ordinal) || url.GetLeftPart(UriPartial.Path).Length == folder.Length)
-        {
-            throw new FhirDeidException("ForeignUrl", FhirDeidErrorCategory.SecurityError,
-                $"The export's file {(file.Url is { IsAbsoluteUri: true } there ? there.GetLeftPart(UriPartial.Path) : "(none)")} does not lie in container '{export.Container}' of storage account {storage.AccountName}: no token is sent there.",
-                "Connect with the storage account that the FHIR service exports to.", file.Url);
-        }
-        return container.GetBlobClient(Uri.UnescapeDataString(url.GetLeftPart(UriPartial.Path)[folder.Length..]));
+        string url = file.Url is { IsAbsoluteUri: true } given ? given.GetLeftPart(UriPartial.Path) : "";
+        if (url.StartsWith(folder, StringComparison.Ordinal) && Uri.UnescapeDataString(url[folder.Length..]) is { Length: > 0 } name
+            && !name.Split('/', '\\').Any(segment => segment is "." or ".."))
+            return container.GetBlobClient(name);
+        throw new FhirDeidException("ForeignUrl", FhirDeidErrorCategory.SecurityError,
+            $"The export's file '{ServiceText.OneLine(url)}' does not lie in container '{export.Container}' of storage account {storage.AccountName}: no token is sent there.",
+            "Connect with the storage account that the FHIR service exports to.", file.Url);
     }
 
     private static FileStream Create(string path)
