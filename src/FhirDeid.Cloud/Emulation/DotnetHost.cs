@@ -1,3 +1,5 @@
+[assembly: System.Runtime.CompilerServices.InternalsVisibleTo("FhirDeid.Emulator.Tests")]
+
 namespace FhirDeid.Cloud.Emulation;
 
 /// <summary>The dotnet program that runs the emulator. PowerShell brings a .NET runtime of its own, but neither this program nor ASP.NET Core.</summary>
