@@ -1,0 +1,177 @@
+using System.Net;
+using Microsoft.AspNetCore.Http.Extensions;
+
+namespace FhirDeid.Emulator;
+
+/// <summary>The FHIR service and the token endpoint, by https on loopback.</summary>
+internal sealed class FhirService : IAsyncDisposable
+{
+    private const string Metadata = "/metadata";
+    private const string TokenPath = "/oauth2/v2.0/token";
+
+    private static readonly string[] Operations = ["export", "anonymized-export"];
+
+    private readonly WebApplication _application;
+
+    private FhirService(WebApplication application, Uri baseUri)
+    {
+        _application = application;
+        BaseUri = baseUri;
+    }
+
+    /// <summary>Base URL of the FHIR service.</summary>
+    public Uri BaseUri { get; }
+
+    /// <summary>Starts listening.</summary>
+    /// <param name="port">Port; 0 for a free one.</param>
+    /// <param name="certificates">The server certificate.</param>
+    /// <param name="tokens">Issues and checks tokens.</param>
+    /// <param name="resources">What is served.</param>
+    /// <param name="exports">Runs the exports.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.PortInUse</c>.</exception>
+    public static async Task<FhirService> StartAsync(int port, RunCertificates certificates, Tokens tokens, ResourceStore resources,
+        Exports exports, CancellationToken cancellation)
+    {
+        // Empty: no setting of the surroundings (files, ASPNETCORE_ variables) changes what is served, or where.
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen => listen.UseHttps(certificates.Server)));
+        builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace).SetMinimumLevel(LogLevel.Warning);
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.AddRouting();
+        string audience = ""; // known once the port is
+
+        WebApplication application = builder.Build();
+        application.Use(AnswerErrorsAsync);
+        application.UseWhen(context => context.Request.Path != Metadata && context.Request.Path.Value?.EndsWith(TokenPath, StringComparison.Ordinal) != true,
+            secured => secured.Use(async (context, next) =>
+            {
+                context.User = await tokens.CheckAsync(context.Request, audience);
+                await next(context);
+            }));
+        application.UseRouting();
+
+        application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, audience));
+        application.MapGet(Metadata, (HttpRequest request) => Results.Json(Capabilities(request, audience, resources, exports), FhirJson.Options, "application/fhir+json"));
+        application.MapGet("/$export", context => Export(context, exports));
+        application.MapGet("/{type}/$export", (HttpContext context, string type) => Refuse(context, type, type == "Patient"));
+        application.MapGet("/{type}/{id}/$export", (HttpContext context, string type, string id) => Refuse(context, type, type == "Group"));
+        application.MapGet("/_operations/export/{id}", (HttpContext context, string id) =>
+        {
+            Authorize(context);
+            return exports.Status(id) is { } manifest ? Results.Json(manifest, FhirJson.Options, "application/json") : Results.StatusCode(202);
+        });
+        application.MapDelete("/_operations/export/{id}", (HttpContext context, string id) =>
+        {
+            Authorize(context);
+            exports.Cancel(id);
+            return Results.StatusCode(202);
+        });
+        application.MapFallback(void (HttpContext _) => throw new OperationOutcomeException(404, "not-found", "The requested route was not found."));
+
+        try
+        {
+            await application.StartAsync(cancellation);
+        }
+        catch (IOException e)
+        {
+            await application.DisposeAsync();
+            throw new FhirDeidException("PortInUse", FhirDeidErrorCategory.ResourceExists,
+                $"Port {port} of 127.0.0.1 cannot be listened on: {e.InnerException?.Message ?? e.Message}.",
+                "Choose another port, or 0 for a free one, or stop the program that uses it.", port);
+        }
+
+        Uri baseUri = new(application.Urls.Single());
+        audience = baseUri.GetLeftPart(UriPartial.Authority);
+        return new FhirService(application, baseUri);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _application.DisposeAsync();
+
+    private static Task Export(HttpContext context, Exports exports)
+    {
+        ExportRequest request = ExportRequest.Read(context.Request, exports);
+        Authorize(context);
+        long id = exports.Start(request);
+        context.Response.StatusCode = 202;
+        context.Response.Headers.ContentLocation = $"{BaseUrl(context.Request)}/_operations/export/{id}";
+        return Task.CompletedTask;
+    }
+
+    private static void Refuse(HttpContext context, string type, bool real)
+    {
+        ExportRequest.ReadHeaders(context.Request);
+        throw OperationOutcomeException.Invalid(real
+            ? $"The emulator exports at system level only; {context.Request.Path} is not supported."
+            : $"Requested operation does not support resource type: {type}.");
+    }
+
+    private static void Authorize(HttpContext context)
+    {
+        if (!Tokens.MayExport(context)) throw new OperationOutcomeException(403, "forbidden", "Authorization failed.");
+    }
+
+    private static async Task AnswerErrorsAsync(HttpContext context, RequestDelegate next)
+    {
+        try
+        {
+            await next(context);
+        }
+        catch (OperationOutcomeException e)
+        {
+            await FhirJson.WriteAsync(context.Response, e);
+        }
+    }
+
+    // The host of the request, as the real service does: a proxy in front of it shows in its URLs.
+    private static string BaseUrl(HttpRequest request) => UriHelper.BuildAbsolute(request.Scheme, request.Host).TrimEnd('/');
+
+    private static object Capabilities(HttpRequest request, string audience, ResourceStore resources, Exports exports)
+    {
+        string baseUrl = BaseUrl(request);
+        return new
+        {
+            resourceType = "CapabilityStatement",
+            url = $"{baseUrl}/metadata",
+            name = "FhirDeidEmulator",
+            status = "active",
+            date = DateTimeOffset.UtcNow,
+            publisher = "FhirDeid",
+            kind = "instance",
+            software = new { name = "FhirDeid emulator", version = typeof(FhirService).Assembly.GetName().Version?.ToString(3) },
+            implementation = new { description = "FhirDeid emulator of an Azure FHIR service", url = baseUrl },
+            fhirVersion = "4.0.1",
+            format = new[] { "application/fhir+json", "json" },
+            rest = new[]
+            {
+                new
+                {
+                    mode = "server",
+                    security = new
+                    {
+                        extension = new[]
+                        {
+                            new
+                            {
+                                url = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                                extension = new[] { new { url = "token", valueUri = $"{audience}/{Tokens.TenantId}{TokenPath}" } },
+                            },
+                        },
+                        service = new[] { new { coding = new[] { new { system = "http://terminology.hl7.org/CodeSystem/restful-security-service", code = "OAuth" } } } },
+                    },
+                    resource = resources.Types.Select(type => new { type }),
+                    operation = Operations.Where(_ => exports.Enabled).Select(name => new { name, definition = $"{baseUrl}/OperationDefinition/{name}" }),
+                },
+            },
+        };
+    }
+
+    /// <summary>Program.cs decides when to end, not the host.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,141 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using Azure.Core;
+using Azure.Core.Pipeline;
+using Azure.Storage.Blobs;
+using FhirDeid.Cloud.Emulation;
+
+namespace FhirDeid.Tests;
+
+/// <summary>A running emulator, as any client sees it.</summary>
+public sealed class Service : IDisposable
+{
+    /// <summary>Nothing here takes long; what takes this long does not happen any more.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly HttpClient _http;
+
+    public Service(FhirDeidEmulator emulator)
+    {
+        Emulator = emulator;
+        X509ChainPolicy trust = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        trust.CustomTrustStore.Add(X509Certificate2.CreateFromPem(emulator.CertificateAuthority));
+        _http = new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust } });
+        Blobs = new BlobServiceClient(emulator.BlobEndpoint, DelegatedTokenCredential.Create(
+            (_, _) => throw new NotSupportedException(),
+            async (_, _) => new AccessToken(await TokenAsync("https://storage.azure.com"), DateTimeOffset.UtcNow.AddHours(1))),
+            new BlobClientOptions { Transport = new HttpClientTransport(_http) });
+    }
+
+    public FhirDeidEmulator Emulator { get; }
+
+    public BlobServiceClient Blobs { get; }
+
+    public string Audience => Emulator.FhirServiceUri!.GetLeftPart(UriPartial.Authority);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public static async Task<Service> StartAsync(FhirDeidEmulatorOptions options)
+    {
+        options.ProgramFolder = AppContext.BaseDirectory;
+        return new Service(await new Emulators().StartAsync(options, new Progress<FhirDeidProgress>(), CancellationToken.None));
+    }
+
+    public Task StopAsync() => new Emulators().StopAsync(Emulator.ProcessId, CancellationToken.None);
+
+    public async Task<HttpResponseMessage> RequestTokenAsync(params (string Name, string Value)[] form)
+    {
+        using FormUrlEncodedContent content = new(form.Select(field => KeyValuePair.Create(field.Name, field.Value)));
+        return await _http.PostAsync(Emulator.TokenEndpoint, content, Cancellation);
+    }
+
+    public async Task<string> TokenAsync(string? audience = null, string clientId = "test", int lifetimeSeconds = 3600)
+    {
+        using HttpResponseMessage response = await RequestTokenAsync(("grant_type", "client_credentials"), ("client_id", clientId),
+            ("client_secret", "any"), ("scope", (audience ?? Audience) + "/.default"), ("lifetime_seconds", $"{lifetimeSeconds}"));
+        return (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonElement>(Cancellation)).GetProperty("access_token").GetString()!;
+    }
+
+    public async Task<Answer> SendAsync(HttpMethod method, string path, string? token, string[] accept, string[] prefer)
+    {
+        using HttpRequestMessage request = new(method, new Uri(Emulator.FhirServiceUri!, path));
+        foreach (string value in accept) request.Headers.TryAddWithoutValidation("Accept", value);
+        foreach (string value in prefer) request.Headers.TryAddWithoutValidation("Prefer", value);
+        if (token is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        using HttpResponseMessage response = await _http.SendAsync(request, Cancellation);
+        return new Answer(response.StatusCode, await response.Content.ReadAsStringAsync(Cancellation), response.Content.Headers.ContentType?.MediaType,
+            response.Content.Headers.ContentLocation, response.Headers.WwwAuthenticate.ToString());
+    }
+
+    public async Task<Answer> KickOffAsync(string path) =>
+        await SendAsync(HttpMethod.Get, path, await TokenAsync(), ["application/fhir+json"], ["respond-async"]);
+
+    public async Task<Answer> GetAsync(string path) => await SendAsync(HttpMethod.Get, path, await TokenAsync(), ["application/json"], []);
+
+    public async Task<Answer> DeleteAsync(string path) => await SendAsync(HttpMethod.Delete, path, await TokenAsync(), [], []);
+
+    /// <summary>Exports and polls until the job has ended, well or not.</summary>
+    public async Task<Answer> ExportAsync(string query)
+    {
+        Answer kickOff = await KickOffAsync("$export" + query);
+        Assert.Equal(HttpStatusCode.Accepted, kickOff.Status);
+        return await PollAsync(kickOff);
+    }
+
+    /// <summary>Polls until the job has ended, well or not.</summary>
+    public async Task<Answer> PollAsync(Answer kickOff)
+    {
+        for (DateTime end = DateTime.UtcNow + Patience; ; await Task.Delay(50, Cancellation))
+        {
+            Answer answer = await GetAsync(kickOff.ContentLocation!.PathAndQuery);
+            if (answer.Status != HttpStatusCode.Accepted) return answer;
+            Assert.True(DateTime.UtcNow < end, "The export does not end.");
+        }
+    }
+
+    /// <summary>The lines of an exported file.</summary>
+    public async Task<string[]> LinesAsync(JsonElement output)
+    {
+        BlobUriBuilder blob = new(new Uri(output.GetProperty("url").GetString()!));
+        BinaryData content = (await Blobs.GetBlobContainerClient(blob.BlobContainerName).GetBlobClient(blob.BlobName).DownloadContentAsync(Cancellation)).Value.Content;
+        string text = content.ToString();
+        Assert.EndsWith("\n", text);
+        return text[..^1].Split('\n');
+    }
+
+    /// <summary>Uploads a configuration and returns its ETag.</summary>
+    public async Task<string> PublishAsync(string name, string config)
+    {
+        BlobContainerClient container = Blobs.GetBlobContainerClient("anonymization");
+        await container.CreateIfNotExistsAsync(cancellationToken: Cancellation);
+        return (await container.GetBlobClient(name).UploadAsync(BinaryData.FromString(config), overwrite: true, Cancellation)).Value.ETag.ToString();
+    }
+
+    public void Dispose() => _http.Dispose();
+}
+
+/// <summary>What the service answered.</summary>
+public sealed record Answer(HttpStatusCode Status, string Body, string? ContentType, Uri? ContentLocation, string Challenge)
+{
+    public JsonElement Json => JsonDocument.Parse(Body).RootElement;
+
+    public JsonElement[] Output => [.. Json.GetProperty("output").EnumerateArray()];
+
+    /// <summary>Asserts an OperationOutcome of one issue.</summary>
+    public void IsOutcome(HttpStatusCode status, string code, string diagnostics)
+    {
+        Assert.Equal(diagnostics, Json.GetProperty("issue")[0].GetProperty("diagnostics").GetString());
+        Assert.Equal(status, Status);
+        Assert.Equal("application/fhir+json", ContentType);
+        Assert.Equal("OperationOutcome", Json.GetProperty("resourceType").GetString());
+        Assert.Equal("error", Json.GetProperty("issue")[0].GetProperty("severity").GetString());
+        Assert.Equal(code, Json.GetProperty("issue")[0].GetProperty("code").GetString());
+    }
+
+    /// <summary>Asserts the failure of a job.</summary>
+    public void IsFailure(HttpStatusCode status, string reason) => IsOutcome(status, "processing", "export operation failed for reason: " + reason);
+}
