@@ -1,4 +1,3 @@
-using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Azure.Core;
@@ -24,7 +23,9 @@ internal sealed class EmulatorCredential(Uri tokenEndpoint, HttpClient client) :
         {
             using HttpResponseMessage answer = await client.PostAsync(tokenEndpoint, form, cancellation).ConfigureAwait(false);
             if (!answer.IsSuccessStatusCode) throw Failed($"answered {(int)answer.StatusCode}");
-            TokenAnswer? token = await answer.Content.ReadFromJsonAsync<TokenAnswer>(cancellation).ConfigureAwait(false);
+            // Not HttpContent's own JSON methods: they belong to the runtime's System.Text.Json, the attributes here to the module's.
+            using Stream body = await answer.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
+            TokenAnswer? token = await JsonSerializer.DeserializeAsync<TokenAnswer>(body, cancellationToken: cancellation).ConfigureAwait(false);
             if (string.IsNullOrWhiteSpace(token?.AccessToken)) throw Failed("answered no token");
             return new AccessToken(token.AccessToken, DateTimeOffset.UtcNow.AddSeconds(token.ExpiresIn));
         }
