@@ -13,7 +13,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
 
     public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
-        Uri kickOff = service.Address(KickOff.Query(request, service.ResourceTypes));
+        Uri kickOff = service.Address(KickOff.Query(request));
         FhirAnswer answer = await service.GetAsync(kickOff, "application/fhir+json", cancellation, typeof(FhirResponseClassifier.KickOff)).ConfigureAwait(false);
         switch (answer.Status)
         {
