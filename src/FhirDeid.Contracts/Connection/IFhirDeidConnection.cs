@@ -33,10 +33,11 @@ public interface IFhirDeidConnection
     /// <param name="export">The completed export.</param>
     /// <param name="file">One of its outputs.</param>
     /// <param name="destination">Full path; appears only when complete, readable by its owner alone.</param>
+    /// <param name="force">Replaces a file of that name, once the new one is complete.</param>
     /// <param name="progress">Told how far the file has come.</param>
     /// <param name="cancellation">Stops; no file remains.</param>
     /// <returns>The local file.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.NotDeidentified</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.CountMismatch</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.FileUnwritable</c>.</exception>
-    Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination,
+    /// <exception cref="FhirDeidException"><c>FhirDeid.NotDeidentified</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.CountMismatch</c>, <c>FhirDeid.FileInvalid</c>, <c>FhirDeid.FileExists</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.FileUnwritable</c>.</exception>
+    Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
 }

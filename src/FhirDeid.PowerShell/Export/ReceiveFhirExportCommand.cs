@@ -38,7 +38,7 @@ public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
         FileSystemPaths.CreateOwnerOnlyFolder(folder);
         foreach ((FhirExportFile file, string path) in files)
         {
-            await pipeline.WriteObjectAsync(await Connection.ReceiveFileAsync(export, file, path, pipeline.Progress, cancellation));
+            await pipeline.WriteObjectAsync(await Connection.ReceiveFileAsync(export, file, path, Force, pipeline.Progress, cancellation));
         }
     }
 
