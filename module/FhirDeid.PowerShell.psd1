@@ -8,11 +8,25 @@
     Description          = 'De-identified $export from the Azure FHIR service, from configuration to verified files.'
     PowerShellVersion    = '7.4'
     CompatiblePSEditions = @('Core')
-    CmdletsToExport      = @()
+    CmdletsToExport      = @(
+        'New-AnonymizationConfig'
+        'Publish-AnonymizationConfig'
+        'Connect-FhirDeid'
+        'Disconnect-FhirDeid'
+        'Invoke-FhirDeid'
+        'Get-FhirDeidContext'
+        'Get-FhirDeidEmulator'
+        'Start-FhirDeidEmulator'
+        'Stop-FhirDeidEmulator'
+        'Start-FhirDeidExport'
+        'Receive-FhirExport'
+        'Wait-FhirExport'
+        'New-FhirSampleData'
+    )
     FunctionsToExport    = @()
-    AliasesToExport      = @()
+    AliasesToExport      = @('Start-FhirExport')
     VariablesToExport    = @()
-    FormatsToProcess     = @()
+    FormatsToProcess     = @('FhirDeid.PowerShell.format.ps1xml')
     PrivateData          = @{
         PSData = @{
             Tags       = @('FHIR', 'Azure', 'HealthDataServices', 'DeIdentification', 'Anonymization', 'HIPAA', 'BulkData', 'PSEdition_Core')

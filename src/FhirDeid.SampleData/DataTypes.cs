@@ -6,14 +6,13 @@ namespace FhirDeid.SampleData;
 /// <summary>FHIR's data types.</summary>
 internal static class DataTypes
 {
-    public static void Meta(this ResourceWriter w, SplitMix64 random, string? profile = null, Identifying? tagged = null)
+    public static void Meta(this ResourceWriter w, SplitMix64 random, Identifying? tagged = null)
     {
         using var meta = w.Object("meta");
         w.Write("versionId", Text.Of(random.Between(1, 9)));
         w.Write("lastUpdated", Text.Instant(random.TimeOn(random.Day(new DateOnly(2025, 2, 3), new DateOnly(2025, 6, 27))), "Z"));
         if (random.Chance(30)) w.Write("source", new Identifying(Url, $"https://ehr.example.com/messages/{random.Digits(10)}"));
-        if (profile is not null)
-            using (w.List("profile")) w.WriteItem("http://hl7.org/fhir/us/core/StructureDefinition/" + profile);
+        using (w.List("profile")) w.WriteItem("http://hl7.org/fhir/StructureDefinition/" + w.ResourceType);
         if (random.Chance(20))
             using (w.Single("security")) w.Coding(new Code(Vocabulary.Terminology + "v3-Confidentiality", "R", "restricted"));
         if (tagged is { } name)

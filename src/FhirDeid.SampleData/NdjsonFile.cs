@@ -17,6 +17,7 @@ internal sealed class NdjsonFile : IDisposable
         FullName = path;
         string folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
+        if (Directory.Exists(path)) throw new IOException($"The path '{path}' is a folder.");
         temporaryPath = Path.Combine(folder, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}.tmp");
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 64 * 1024 };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;

@@ -53,7 +53,9 @@ internal sealed class PatientRecord
         // Every fifth is well over 89, every sixth lives in a restricted ZIP area, every seventh has died.
         DateOnly birthDate = index % 5 == 3 ? random.Day(new DateOnly(1917, 2, 2), new DateOnly(1929, 12, 28)) : random.Day(new DateOnly(1936, 2, 2), new DateOnly(2014, 12, 28));
         Person = new Person(random, birthDate, index % 6 == 1);
-        Relative = new Person(random, birthDate.AddYears(random.Between(-30, -20)), family: Person.Family);
+        // A child of those who are old enough to have one, a parent of the others.
+        Kinship = birthDate.Year < 1975 ? new Code(Vocabulary.Terminology + "v3-RoleCode", "CHILD", "child") : new Code(Vocabulary.Terminology + "v3-RoleCode", "PRN", "parent");
+        Relative = new Person(random, birthDate.AddYears(birthDate.Year < 1975 ? random.Between(21, 30) : random.Between(-30, -21)), family: Person.Family);
         Zone = random.Pick(Vocabulary.Zones);
         PatientId = NewId();
         RelatedPersonId = NewId();
@@ -84,6 +86,9 @@ internal sealed class PatientRecord
     public Clinic Clinic { get; }
     public Person Person { get; }
     public Person Relative { get; }
+
+    /// <summary>What <see cref="Relative"/> is to the patient.</summary>
+    public Code Kinship { get; }
 
     /// <summary>Offset from UTC that this patient's times are written with. No <c>+</c>, which some JSON writers escape.</summary>
     public string Zone { get; }

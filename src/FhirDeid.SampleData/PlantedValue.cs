@@ -9,7 +9,7 @@ public enum PlantedCategory
     Address,
     /// <summary>ZIP code of five or nine digits. Look for five digits as a whole word: a hash in hexadecimal may hold them by chance.</summary>
     Zip,
-    /// <summary>Date or time, as written, of at least month precision.</summary>
+    /// <summary>Date or time, as written, of at least month precision. A date that was shifted may fall on another planted one: look at the path.</summary>
     Date,
     /// <summary>Telephone number.</summary>
     Phone,

@@ -9,9 +9,9 @@ namespace FhirDeid.SampleData;
 /// <summary>Writes one resource after the other as compact JSON, knows the FHIRPath of where it stands, and lists each identifying value it writes.</summary>
 internal sealed class ResourceWriter : IDisposable
 {
-    // Choice elements in use; FHIRPath names them without their type.
+    // Choice elements in use; FHIRPath names them without their type. (Attachment.contentType is none, but identifies nobody.)
     private static readonly string[] Choices =
-        ["value", "deceased", "multipleBirth", "effective", "onset", "abatement", "performed", "occurrence", "medication", "author", "age", "born", "serviced", "diagnosis"];
+        ["value", "deceased", "multipleBirth", "effective", "onset", "abatement", "performed", "occurrence", "medication", "author", "age", "born", "serviced", "diagnosis", "bounds", "location", "occurred", "content"];
 
     private readonly ArrayBufferWriter<byte> buffer = new(16 * 1024);
     private readonly Utf8JsonWriter json;
@@ -25,6 +25,9 @@ internal sealed class ResourceWriter : IDisposable
 
     public ResourceWriter() =>
         json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
+
+    /// <summary>Type of the resource that is being written.</summary>
+    public string ResourceType => resourceType;
 
     public void Dispose() => json.Dispose();
 
@@ -160,7 +163,7 @@ internal sealed class ResourceWriter : IDisposable
         if (name[0] == '_') name = name[1..];
         foreach (string choice in Choices)
             if (name.Length > choice.Length && char.IsAsciiLetterUpper(name[choice.Length]) && name.StartsWith(choice, StringComparison.Ordinal)) return choice;
-        return name is "contentString" ? "content" : name;
+        return name;
     }
 
     private void CountItem() => steps[^1] = (steps[^1].Name, steps[^1].Index + 1);

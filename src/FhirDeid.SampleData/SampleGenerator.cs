@@ -67,7 +67,7 @@ public static class SampleGenerator
         Action<ResourceWriter, PatientRecord>[] once =
         [
             Individuals.Patient, Individuals.RelatedPerson, Individuals.DeviceResource, Billing.Coverage, Care.AllergyIntolerance,
-            (w, p) => Care.FamilyMemberHistory(w, p, old: true), (w, p) => Care.FamilyMemberHistory(w, p, old: false),
+            Care.GrandparentHistory, Care.RelativeHistory,
             (w, p) => Findings.QuestionnaireResponse(w, p, p.Visits[0]), (w, p) => Care.Immunization(w, p, p.Visits[^1]),
         ];
         Action<ResourceWriter, PatientRecord, Visit>[] eachVisit =

@@ -96,9 +96,10 @@ internal static class Vocabulary
         new(Snomed, "52734007", "Total replacement of hip"),
     ];
 
-    public static readonly Code[] Allergens =
+    public static readonly (string Category, Code Code)[] Allergens =
     [
-        new(Snomed, "91936005", "Allergy to penicillin"), new(Snomed, "91935009", "Allergy to peanut"), new(Snomed, "300913006", "Shellfish allergy"), new(Snomed, "419474003", "Allergy to mould"),
+        ("medication", new(Snomed, "91936005", "Allergy to penicillin")), ("food", new(Snomed, "91935009", "Allergy to peanut")), ("food", new(Snomed, "300913006", "Shellfish allergy")),
+        ("environment", new(Snomed, "419474003", "Allergy to mould")),
     ];
 
     public static readonly Code[] Vaccines =

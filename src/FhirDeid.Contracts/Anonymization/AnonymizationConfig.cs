@@ -34,6 +34,9 @@ public sealed class AnonymizationConfig
     /// <summary>The parameters that are no secret.</summary>
     public AnonymizationParameters Parameters { get; set; } = new();
 
+    /// <summary>What the service would ignore without a word: rules that can never apply, unknown names. One line each.</summary>
+    public string[] Warnings { get; set; } = [];
+
     /// <summary>SHA-256 of the UTF-8 text, 64 lower-case hex digits.</summary>
     public string Sha256 => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(_json))).ToLowerInvariant();
 

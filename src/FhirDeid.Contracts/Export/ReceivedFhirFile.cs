@@ -9,6 +9,9 @@ public sealed class ReceivedFhirFile
     /// <summary>Number of resources.</summary>
     public long Count { get; set; }
 
+    /// <summary>Number of resources without any of the labels that anonymization writes into meta.security. Resources that no rule touched have none either.</summary>
+    public long UnlabelledCount { get; set; }
+
     /// <summary>Size in bytes.</summary>
     public long Length { get; set; }
 

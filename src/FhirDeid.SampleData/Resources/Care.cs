@@ -9,7 +9,7 @@ internal static class Care
     {
         Code type = p.Random.Pick(Vocabulary.VisitTypes);
         w.Start("Encounter", visit.Encounter);
-        w.Meta(p.Random, "us-core-encounter");
+        w.Meta(p.Random);
         using (w.Single("identifier"))
         {
             w.Write("use", "official");
@@ -69,7 +69,7 @@ internal static class Care
     public static void Condition(ResourceWriter w, PatientRecord p, Visit visit)
     {
         w.Start("Condition", visit.ConditionId);
-        w.Meta(p.Random, "us-core-condition");
+        w.Meta(p.Random);
         w.Narrative($"{p.Person.FullName} told {visit.Practitioner.Name} on {Text.Slashed(visit.Day)}: {visit.Condition.Display}.");
         using (w.Single("contained"))
         {
@@ -94,14 +94,14 @@ internal static class Care
         else w.Write("onsetDateTime", p.Random.Chance(50) ? Text.Day(visit.Day) : Text.Month(visit.Day));
         w.Write("recordedDate", p.Time(visit.Start));
         using (w.Object("asserter")) w.Write("reference", "#asserter");
-        w.Note(visit.Practitioner.Name, p.Time(visit.End), $"Known in town as {p.Feat}. Lives at {p.Person.Address.Line}.");
+        w.Note(visit.Practitioner.Name, p.Time(visit.End), $"Known in town as \"{p.Feat}\".\nLives at\t{p.Person.Address.Line}.");
     }
 
     public static void Procedure(ResourceWriter w, PatientRecord p, Visit visit)
     {
         Code code = p.Random.Pick(Vocabulary.Procedures);
         w.Start("Procedure", visit.Procedure);
-        w.Meta(p.Random, "us-core-procedure");
+        w.Meta(p.Random);
         w.Write("status", "completed");
         using (w.Object("code"))
         {
@@ -124,7 +124,7 @@ internal static class Care
     public static void MedicationRequest(ResourceWriter w, PatientRecord p, Visit visit)
     {
         w.Start("MedicationRequest", visit.Prescription);
-        w.Meta(p.Random, "us-core-medicationrequest");
+        w.Meta(p.Random);
         using (w.Single("contained"))
         {
             w.Write("resourceType", "Medication");
@@ -132,7 +132,7 @@ internal static class Care
             w.Concept("code", p.Random.Pick(Vocabulary.Medications));
             using (w.Object("batch"))
             {
-                w.Write("lotNumber", new Identifying(Device, $"LOT{p.Random.Digits(8)}"));
+                w.Write("lotNumber", "LOT-" + p.Random.Characters(6, "BCDFGHJKLMNPRSTVWXZ"));
                 w.Write("expirationDate", Text.Month(visit.Day.AddMonths(18)));
             }
         }
@@ -174,7 +174,7 @@ internal static class Care
     public static void Immunization(ResourceWriter w, PatientRecord p, Visit visit)
     {
         w.Start("Immunization", p.NewId());
-        w.Meta(p.Random, "us-core-immunization");
+        w.Meta(p.Random);
         w.Write("status", "completed");
         w.Concept("vaccineCode", p.Random.Pick(Vocabulary.Vaccines));
         w.Subject(p, "patient");
@@ -182,7 +182,7 @@ internal static class Care
         w.Write("occurrenceDateTime", p.Time(visit.Start));
         w.Write("recorded", Text.Day(visit.Day));
         w.Write("primarySource", true);
-        w.Write("lotNumber", new Identifying(Device, $"LOT{p.Random.Digits(8)}"));
+        w.Write("lotNumber", "LOT-" + p.Random.Characters(6, "BCDFGHJKLMNPRSTVWXZ"));
         w.Write("expirationDate", Text.Day(visit.Day.AddDays(200)));
         using (w.Single("performer")) w.Reference("actor", "Practitioner", visit.Practitioner.Id);
         w.Note(visit.Practitioner.Name, Text.Day(visit.Day), $"Given to {p.Person.FullName}, {p.Ssn}, left arm");
@@ -191,14 +191,15 @@ internal static class Care
     public static void AllergyIntolerance(ResourceWriter w, PatientRecord p)
     {
         Visit visit = p.Visits[0];
+        (string category, Code code) = p.Random.Pick(Vocabulary.Allergens);
         w.Start("AllergyIntolerance", p.NewId());
-        w.Meta(p.Random, "us-core-allergyintolerance");
+        w.Meta(p.Random);
         w.Concept("clinicalStatus", new Code(Vocabulary.Terminology + "allergyintolerance-clinical", "active", "Active"));
         w.Concept("verificationStatus", new Code(Vocabulary.Terminology + "allergyintolerance-verification", "confirmed", "Confirmed"));
         w.Write("type", "allergy");
-        using (w.List("category")) w.WriteItem("medication");
+        using (w.List("category")) w.WriteItem(category);
         w.Write("criticality", "high");
-        w.Concept("code", p.Random.Pick(Vocabulary.Allergens));
+        w.Concept("code", code);
         w.Subject(p, "patient");
         w.Write("onsetString", $"since {Text.Spelled(visit.Day)}");
         w.Write("recordedDate", p.Time(visit.End));
@@ -209,35 +210,49 @@ internal static class Care
         using (w.Single("reaction"))
         {
             w.Concepts("manifestation", new Code(Vocabulary.Snomed, "247472004", "Hives"));
-            w.Write("description", $"Hives; mother of {p.Person.FullName} wrote from {p.Relative.Email}");
+            w.Write("description", $"Hives; family of {p.Person.FullName} wrote from {p.Relative.Email}");
             w.Write("onset", Text.Day(visit.Day));
         }
     }
 
-    public static void FamilyMemberHistory(ResourceWriter w, PatientRecord p, bool old)
+    public static void RelativeHistory(ResourceWriter w, PatientRecord p) =>
+        FamilyMemberHistory(w, p, p.Relative, p.Kinship, p.Relative.AgeOn(p.Visits[0].Day), deceased: false);
+
+    /// <summary>A grandparent who died over 89.</summary>
+    public static void GrandparentHistory(ResourceWriter w, PatientRecord p)
     {
-        SplitMix64 random = p.Random;
-        int age = old ? random.Between(90, 104) : random.Between(41, 88);
+        var grandparent = new Person(p.Random, p.Person.BirthDate.AddYears(-p.Random.Between(48, 66)).AddDays(p.Random.Below(300)));
+        FamilyMemberHistory(w, p, grandparent, new Code(Vocabulary.Terminology + "v3-RoleCode", "GRPRN", "grandparent"), p.Random.Between(90, 104), deceased: true);
+    }
+
+    private static void FamilyMemberHistory(ResourceWriter w, PatientRecord p, Person member, Code kinship, int age, bool deceased)
+    {
         w.Start("FamilyMemberHistory", p.NewId());
-        w.Meta(random);
+        w.Meta(p.Random);
         w.Write("status", "completed");
         w.Subject(p, "patient");
         w.Write("date", p.Time(p.Visits[0].Start));
-        w.Write("name", p.Relative.FullName);
-        w.Concept("relationship", new Code(Vocabulary.Terminology + "v3-RoleCode", "MTH", "mother"));
-        w.Write("bornDate", Text.Day(p.Relative.BirthDate));
-        if (old) w.Write("deceasedString", $"at the age of {new Identifying(Age, Text.Of(age))}");
-        else w.Age("ageAge", age);
+        w.Write("name", member.FullName);
+        w.Concept("relationship", kinship);
+        if (deceased)
+        {
+            w.Write("bornDate", Text.Day(member.BirthDate));
+            w.Write("deceasedString", $"at the age of {new Identifying(Age, Text.Of(age))}");
+        }
+        else
+        {
+            w.Age("ageAge", age);
+        }
         using (w.List("condition"))
         {
             using (w.Item())
             {
-                w.Concept("code", random.Pick(Vocabulary.Conditions));
-                w.Age("onsetAge", old ? age - random.Below(3) : age - 10);
+                w.Concept("code", p.Random.Pick(Vocabulary.Conditions));
+                w.Age("onsetAge", deceased ? age : age - p.Random.Below(3));
             }
             using (w.Item())
             {
-                w.Concept("code", random.Pick(Vocabulary.Conditions));
+                w.Concept("code", p.Random.Pick(Vocabulary.Conditions));
                 w.Write("onsetString", $"soon after {p.Person.Given} was born on {Text.Spelled(p.Person.BirthDate)}");
             }
         }

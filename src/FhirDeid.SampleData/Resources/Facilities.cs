@@ -8,7 +8,7 @@ internal static class Facilities
     public static void Organization(ResourceWriter w, Clinic clinic, Identifying id, string name, string type, string display)
     {
         w.Start("Organization", id);
-        w.Meta(clinic.Random, "us-core-organization");
+        w.Meta(clinic.Random);
         using (w.Single("identifier"))
         {
             w.Write("system", "http://hl7.org/fhir/sid/us-npi");
@@ -62,7 +62,7 @@ internal static class Facilities
         SplitMix64 random = clinic.Random;
         Person person = practitioner.Person;
         w.Start("Practitioner", practitioner.Id);
-        w.Meta(random, "us-core-practitioner");
+        w.Meta(random);
         w.Narrative($"{practitioner.Name} can be reached at {person.Phone} or {person.Email}.");
         using (w.List("identifier"))
         {

@@ -71,7 +71,7 @@ internal static class Findings
     public static void DiagnosticReport(ResourceWriter w, PatientRecord p, Visit visit)
     {
         w.Start("DiagnosticReport", visit.Report);
-        w.Meta(p.Random, "us-core-diagnosticreport-lab");
+        w.Meta(p.Random);
         w.Narrative($"Report on {p.Person.FullName} ({p.Mrn}), {Text.Slashed(visit.Day)}.");
         using (w.Single("identifier"))
         {
@@ -103,7 +103,7 @@ internal static class Findings
     public static void DocumentReference(ResourceWriter w, PatientRecord p, Visit visit)
     {
         w.Start("DocumentReference", p.NewId());
-        w.Meta(p.Random, "us-core-documentreference");
+        w.Meta(p.Random);
         using (w.Object("masterIdentifier"))
         {
             w.Write("system", "urn:ietf:rfc:3986");
@@ -184,7 +184,7 @@ internal static class Findings
     public static void Provenance(ResourceWriter w, PatientRecord p, Visit visit)
     {
         w.Start("Provenance", p.NewId());
-        w.Meta(p.Random, "us-core-provenance");
+        w.Meta(p.Random);
         using (w.List("target"))
         {
             using (w.Item()) w.ReferenceElements("Patient", p.PatientId);

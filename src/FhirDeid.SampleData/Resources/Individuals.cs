@@ -12,7 +12,7 @@ internal static class Individuals
         SplitMix64 random = p.Random;
         Person person = p.Person;
         w.Start("Patient", p.PatientId);
-        w.Meta(random, "us-core-patient", p.Index % 4 == 0 ? person.FullName : null);
+        w.Meta(random, p.Index % 4 == 0 ? person.FullName : null);
         w.Narrative($"{person.FullName}, born {Text.Spelled(person.BirthDate)}, {p.Mrn}. Call {person.Mobile}; {p.Feat}.");
         using (w.List("extension"))
         {
@@ -156,7 +156,7 @@ internal static class Individuals
         }
     }
 
-    /// <summary>The official name, whose family name tells its own prefix apart by an extension.</summary>
+    /// <summary>The official name, whose family name says in an extension what it was before.</summary>
     private static void Name(ResourceWriter w, PatientRecord p)
     {
         w.HumanName(p.Person);
@@ -186,7 +186,7 @@ internal static class Individuals
             w.Identifier("SS", "Social Security number", "http://hl7.org/fhir/sid/us-ssn", new Identifying(Ssn, $"9{p.Random.Digits(2)}-{p.Random.Digits(2)}-{p.Random.Digits(4)}"));
         w.Write("active", true);
         w.Subject(p, "patient");
-        w.Concepts("relationship", new Code(Vocabulary.Terminology + "v3-RoleCode", "PRN", "parent"));
+        w.Concepts("relationship", p.Kinship);
         using (w.Single("name")) w.HumanName(p.Relative);
         w.Telecom(p.Relative);
         w.Write("gender", p.Relative.Gender);
@@ -203,7 +203,7 @@ internal static class Individuals
     {
         DateTime made = p.Random.TimeOn(p.Visits[0].Day.AddDays(-p.Random.Between(30, 400)));
         w.Start("Device", p.DeviceId);
-        w.Meta(p.Random, "us-core-implantable-device");
+        w.Meta(p.Random);
         using (w.Single("identifier"))
             w.Identifier("SNO", "Serial Number", "https://devices.example.com/serial", p.Serial);
         using (w.Single("udiCarrier"))
@@ -214,7 +214,7 @@ internal static class Individuals
         w.Write("status", "active");
         w.Write("manufactureDate", p.Time(made));
         w.Write("expirationDate", p.Time(made.AddYears(10)));
-        w.Write("lotNumber", new Identifying(Device, $"LOT{p.Random.Digits(8)}"));
+        w.Write("lotNumber", "LOT-" + p.Random.Characters(6, "BCDFGHJKLMNPRSTVWXZ"));
         w.Write("serialNumber", p.Serial);
         using (w.Single("deviceName"))
         {

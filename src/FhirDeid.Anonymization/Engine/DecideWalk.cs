@@ -1,0 +1,462 @@
+using System.Globalization;
+using System.Numerics;
+using System.Text;
+using System.Text.Json;
+using FhirDeid.Anonymization.Configuration;
+using FhirDeid.Anonymization.Plan;
+using FhirDeid.Anonymization.Schema;
+
+namespace FhirDeid.Anonymization.Engine;
+
+/// <summary>Second walk: finds the R4 element of every token, checks it, and decides what is written for it.</summary>
+/// <remarks>Nothing passes unexamined: what the R4 model does not know is an error of the resource. Iterative, linear in the number of tokens.</remarks>
+internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfiguration configuration) : IDisposable
+{
+    private readonly PrimitiveReader _primitives = new();
+    private readonly Redaction _redaction = new(configuration);
+    private readonly CryptoHash _hash = new(configuration.CryptoHashKey);
+    private Frame[] _frames = new Frame[32];
+    private int _depth;
+    private ResourceContext[] _resources = new ResourceContext[8];
+    private int _resourceCount;
+    private DateOnly _today;
+
+    /// <summary>An object or array whose parts are being decided.</summary>
+    private struct Frame
+    {
+        public int Token;
+
+        /// <summary>State of an array's items or of an object.</summary>
+        public PlanState State;
+
+        /// <summary>Index of the resource that it belongs to.</summary>
+        public int Resource;
+
+        /// <summary>Elements met so far in an object, a bit each; values and twins apart.</summary>
+        public ulong Seen;
+
+        public ulong SeenTwins;
+
+        public bool IsResource;
+
+        /// <summary>Whether anything in it is written.</summary>
+        public bool HasContent;
+
+        /// <summary>Whether anything in it is written differently, or not at all.</summary>
+        public bool IsChanged;
+    }
+
+    public ReadOnlySpan<ResourceContext> Resources => _resources.AsSpan(0, _resourceCount);
+
+    /// <summary>New values, as JSON.</summary>
+    public Arena Arena { get; } = new();
+
+    public void Dispose() => _hash.Dispose();
+
+    /// <summary>Decides every token of a resource.</summary>
+    /// <param name="json">The resource.</param>
+    /// <param name="tokens">Its tape.</param>
+    /// <param name="today">The day on which ages count.</param>
+    /// <exception cref="ResourceException">It holds something that R4 does not know.</exception>
+    public void Run(ReadOnlySpan<byte> json, Span<Token> tokens, DateOnly today)
+    {
+        Arena.Clear();
+        _depth = _resourceCount = 0;
+        _today = today;
+        OpenResource(json, tokens, 0, null);
+        for (int i = 1; _depth > 0;)
+        {
+            ref Frame frame = ref _frames[_depth - 1];
+            if (i == tokens[frame.Token].Next)
+                Close(json, tokens);
+            else if (tokens[frame.Token].Kind == JsonTokenType.StartArray)
+                i = Item(json, tokens, i, ref frame);
+            else
+                i = Property(json, tokens, i, ref frame);
+        }
+    }
+
+    /// <summary>Decides a property of an object; returns the index of the token to go on with.</summary>
+    private int Property(ReadOnlySpan<byte> json, Span<Token> tokens, int index, ref Frame frame)
+    {
+        ref Token token = ref tokens[index];
+        if (frame.IsResource && tokens[frame.Token].ResourceType == index)
+        {
+            frame.HasContent = true;
+            return index + 1;
+        }
+        ReadOnlySpan<byte> name = json.Slice(token.NameStart, token.NameLength);
+        if (token.IsNameEscaped)
+            name = _primitives.Unescape(json.Slice(token.NameStart - 1, token.NameLength + 2));
+        if (name.SequenceEqual("fhir_comments"u8))
+            return Drop(ref token, ref frame);
+
+        token.IsTwin = name.Length > 1 && name[0] == '_';
+        FhirProperty? property = frame.State.Type.Find(token.IsTwin ? name[1..] : name);
+        if (property is null || token.IsTwin && !property.IsPrimitive)
+            throw new ResourceException($"it has an element that R4 does not know in {frame.State.Type.Id}");
+        token.Property = property;
+        Meet(tokens, index, ref frame, property);
+
+        switch (token.Kind)
+        {
+            case JsonTokenType.Null:
+                return Drop(ref token, ref frame);
+            case JsonTokenType.StartArray when !property.IsCollection:
+                throw Shape(property, frame);
+            case JsonTokenType.StartArray when property.IsPrimitive && !token.IsTwin:
+                PrimitiveArray(json, tokens, index, property, ref frame);
+                return token.Next;
+            case JsonTokenType.StartArray:
+                Push(index, property.Type is null ? frame.State : frame.State.Child(plan, property), frame.Resource);
+                return index + 1;
+        }
+        if (property.IsCollection)
+        {
+            token.IsSingleInArray = true;
+            frame.IsChanged = true;
+        }
+        if (token.Kind == JsonTokenType.StartObject)
+        {
+            if (property.IsPrimitive && !token.IsTwin)
+                throw Shape(property, frame);
+            Open(json, tokens, index, property, ref frame);
+            return index + 1;
+        }
+        if (!property.IsPrimitive || token.IsTwin)
+            throw Shape(property, frame);
+        Primitive(json, tokens, index, property, frame.State.Child(plan, property), ref frame);
+        return index + 1;
+    }
+
+    /// <summary>Notes an element of an object: given twice, or with two types, it is refused; its other half is linked.</summary>
+    private static void Meet(Span<Token> tokens, int index, ref Frame frame, FhirProperty property)
+    {
+        ref Token token = ref tokens[index];
+        ulong bit = 1UL << property.Element;
+        ref ulong own = ref token.IsTwin ? ref frame.SeenTwins : ref frame.Seen;
+        if ((own & bit) != 0)
+            throw new ResourceException($"{frame.State.Type.Id}.{property.Name} is given twice");
+        own |= bit;
+        if ((frame.Seen & frame.SeenTwins & bit) == 0)
+            return;
+        int other = frame.Token + 1;
+        while (tokens[other].Property?.Element != property.Element)
+            other = tokens[other].Next;
+        if (tokens[other].Property != property)
+            throw new ResourceException($"{frame.State.Type.Id}.{property.Name} is given twice");
+        token.Twin = other;
+        tokens[other].Twin = index;
+    }
+
+    /// <summary>Decides an item of an array of objects; returns the index of the token to go on with.</summary>
+    private int Item(ReadOnlySpan<byte> json, Span<Token> tokens, int index, ref Frame frame)
+    {
+        ref Token token = ref tokens[index];
+        FhirProperty property = tokens[frame.Token].Property!;
+        if (token.Kind == JsonTokenType.Null)
+            return Drop(ref token, ref frame);
+        if (token.Kind != JsonTokenType.StartObject)
+            throw new ResourceException($"{property.Name} holds something else than objects");
+        token.Property = property;
+        if (property.Type is null)
+            OpenResource(json, tokens, index, property);
+        else
+            Push(index, frame.State, frame.Resource);
+        return index + 1;
+    }
+
+    private void Open(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, ref Frame frame)
+    {
+        if (property.Type is null)
+        {
+            OpenResource(json, tokens, index, property);
+            return;
+        }
+        if (frame.IsResource && property.Name == "meta")
+            _resources[frame.Resource].Meta = index;
+        Push(index, frame.State.Child(plan, property), frame.Resource);
+    }
+
+    private void OpenResource(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty? property)
+    {
+        ref Token token = ref tokens[index];
+        if (token.ResourceType == 0)
+            throw new ResourceException("a resource has no resourceType");
+        FhirType type = FhirModel.R4.FindResource(_primitives.Unescape(json, tokens[token.ResourceType]))
+            ?? throw new ResourceException("a resourceType is not one of R4");
+        int parent = property is null ? -1 : _frames[_depth - 1].Resource;
+        // An array of resources carries the state of the object around it.
+        PlanState state = property is null ? plan.Root(type) : _frames[_depth - 1].State.Resource(plan, property, type);
+        if (_resourceCount == _resources.Length)
+            Array.Resize(ref _resources, _resourceCount * 2);
+        _resources[_resourceCount] = new ResourceContext { Type = type, Parent = parent, IsContained = property?.Name == "contained" };
+        token.Resource = _resourceCount;
+        Push(index, state, _resourceCount++);
+        _frames[_depth - 1].IsResource = true;
+    }
+
+    private void Push(int token, PlanState state, int resource)
+    {
+        if (_depth == _frames.Length)
+            Array.Resize(ref _frames, _depth * 2);
+        _frames[_depth++] = new Frame { Token = token, State = state, Resource = resource };
+    }
+
+    private static int Drop(ref Token token, ref Frame frame)
+    {
+        token.Action = TokenAction.Drop;
+        frame.IsChanged = true;
+        return token.Next;
+    }
+
+    /// <summary>All parts of the innermost object or array are decided.</summary>
+    private void Close(ReadOnlySpan<byte> json, Span<Token> tokens)
+    {
+        ref Frame frame = ref _frames[--_depth];
+        ref Token token = ref tokens[frame.Token];
+        if (frame.IsResource)
+            CloseResource(json, tokens, ref frame);
+        else if (frame.IsChanged && frame.HasContent && frame.State.Type.Name == "Extension" && token.Kind == JsonTokenType.StartObject)
+            frame.HasContent = KeepsUrl(tokens, frame.Token);
+        token.Action = !frame.HasContent && !frame.IsResource ? TokenAction.Drop
+            : frame.IsChanged || token.HasWhiteSpace ? TokenAction.Descend : TokenAction.Copy;
+        Finish(tokens, frame.Token);
+    }
+
+    /// <summary>Tells the parent what became of one of its parts.</summary>
+    private void Finish(Span<Token> tokens, int index)
+    {
+        if (_depth == 0)
+            return;
+        ref Token token = ref tokens[index];
+        if (token.Twin != 0 && tokens[token.Twin].Next <= index)
+            Align(ref token, ref tokens[token.Twin]);
+        ref Frame parent = ref _frames[_depth - 1];
+        parent.HasContent |= token.IsWritten;
+        parent.IsChanged |= token.Action != TokenAction.Copy;
+    }
+
+    /// <summary>The halves of a repeating primitive are written item by item where one of them changes: their positions belong together.</summary>
+    private static void Align(ref Token half, ref Token other)
+    {
+        if (half.Action == TokenAction.Copy && other.Action == TokenAction.Copy)
+            return;
+        if (half is { Action: TokenAction.Copy, Kind: JsonTokenType.StartArray })
+            half.Action = TokenAction.Descend;
+        if (other is { Action: TokenAction.Copy, Kind: JsonTokenType.StartArray })
+            other.Action = TokenAction.Descend;
+    }
+
+    /// <summary>An extension whose url was removed says nothing and is not valid FHIR: it goes as a whole.</summary>
+    private static bool KeepsUrl(Span<Token> tokens, int extension)
+    {
+        for (int i = extension + 1; i < tokens[extension].Next; i = tokens[i].Next)
+        {
+            if (tokens[i] is { Property.Name: "url", IsTwin: false })
+                return tokens[i].IsWritten;
+        }
+        return true;
+    }
+
+    private void PrimitiveArray(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, ref Frame frame)
+    {
+        ref Token array = ref tokens[index];
+        PlanState state = frame.State.Child(plan, property);
+        bool hasContent = false;
+        bool isChanged = array.HasWhiteSpace;
+        for (int i = index + 1; i < array.Next; i++)
+        {
+            ref Token item = ref tokens[i];
+            if (item.IsContainer)
+                throw Shape(property, frame);
+            item.Property = property;
+            if (item.Kind == JsonTokenType.Null)
+                item.Action = TokenAction.Drop;
+            else
+                Decide(json, tokens, i, property, state, ref frame);
+            hasContent |= item.IsWritten;
+            isChanged |= item.Action != TokenAction.Copy;
+        }
+        array.Action = !hasContent ? TokenAction.Drop : isChanged ? TokenAction.Descend : TokenAction.Copy;
+        Finish(tokens, index);
+    }
+
+    private void Primitive(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, PlanState state, ref Frame frame)
+    {
+        Decide(json, tokens, index, property, state, ref frame);
+        Finish(tokens, index);
+    }
+
+    private void Decide(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, PlanState state, ref Frame frame)
+    {
+        ref Token token = ref tokens[index];
+        bool isCanonical = _primitives.Read(json, token, state.Type, out ReadOnlySpan<byte> text);
+        int start = Arena.Length;
+        if (text.IsEmpty)
+        {
+            token.Action = TokenAction.Drop;
+            return;
+        }
+        bool isWritten = true;
+        bool isKept = false;
+        switch (state.DecidedBy.Rule < 0 ? AnonymizationMethod.Keep : plan.Method(state.DecidedBy))
+        {
+            case AnonymizationMethod.Keep:
+                isKept = true;
+                break;
+            case AnonymizationMethod.Redact:
+                isWritten = Redact(json, tokens, text, property, state, ref frame, out isKept);
+                break;
+            case AnonymizationMethod.CryptoHash when state.Type.Syntax == PrimitiveSyntax.Text:
+                Record(frame.Resource, state.DecidedBy, Operations.CryptoHash);
+                if (frame.State.Type.Name == "Reference" && property.Name == "reference")
+                    _hash.WriteReference(text, Arena);
+                else
+                    _hash.WriteValue(text, Arena);
+                break;
+            case AnonymizationMethod.CryptoHash:
+                // No boolean, number or date can hold a hash: the value goes.
+                Record(frame.Resource, state.DecidedBy, Operations.Redact);
+                isWritten = false;
+                break;
+        }
+        if (isKept && !isCanonical)
+            PrimitiveReader.WriteCanonical(text, state.Type, Arena);
+        token.Action = !isWritten ? TokenAction.Drop : isKept && isCanonical ? TokenAction.Copy : TokenAction.Replace;
+        token.ArenaStart = start;
+        token.ArenaLength = Arena.Length - start;
+    }
+
+    /// <summary>Redacts a value; returns whether anything of it stays.</summary>
+    private bool Redact(ReadOnlySpan<byte> json, Span<Token> tokens, ReadOnlySpan<byte> text, FhirProperty property, PlanState state, ref Frame frame, out bool isKept)
+    {
+        isKept = false;
+        if (property.Name == "postalCode" && _redaction.TryPostalCode(text, Arena))
+        {
+            Record(frame.Resource, state.DecidedBy, Operations.Abstract);
+            return true;
+        }
+        Record(frame.Resource, state.DecidedBy, Operations.Redact);
+        // An instant cannot be a year: one that a rule names goes; within a larger redacted element its year stays, as the service has it.
+        if (state.Type.Name is "date" or "dateTime" || state is { Type.Name: "instant", IsMatched: false })
+            return _redaction.TryYear(text, _today, Arena);
+        if (frame.State.Type.Name == "Age" && property.Name is "value" or "unit" or "system" or "code")
+            return isKept = KeepsAge(json, tokens, frame.Token, out bool isInYears) && (property.Name == "value" || !isInYears);
+        return false;
+    }
+
+    private bool KeepsAge(ReadOnlySpan<byte> json, Span<Token> tokens, int age, out bool isInYears)
+    {
+        ReadOnlySpan<byte> value = default;
+        string unit = "", code = "", comparator = "";
+        PrimitiveReader reader = new();
+        for (int i = age + 1; i < tokens[age].Next; i = tokens[i].Next)
+        {
+            ref Token token = ref tokens[i];
+            ReadOnlySpan<byte> name = json.Slice(token.NameStart, token.NameLength);
+            bool isString = token.Kind == JsonTokenType.String;
+            if (name.SequenceEqual("value"u8))
+                value = isString ? json[(token.Start + 1)..(token.End - 1)] : json[token.Start..token.End];
+            else if (isString && name.SequenceEqual("unit"u8))
+                unit = Encoding.UTF8.GetString(reader.Unescape(json, token));
+            else if (isString && name.SequenceEqual("code"u8))
+                code = Encoding.UTF8.GetString(reader.Unescape(json, token));
+            else if (isString && name.SequenceEqual("comparator"u8))
+                comparator = Encoding.UTF8.GetString(reader.Unescape(json, token));
+        }
+        return _redaction.KeepsAge(value, code.Length > 0 ? code : unit, comparator, out isInYears);
+    }
+
+    /// <summary>Notes what a rule did, for the resource whose rule it is.</summary>
+    private void Record(int resource, RuleReference rule, Operations operation)
+    {
+        for (int hops = rule.Hops; hops > 0; hops--)
+            resource = _resources[resource].Parent;
+        _resources[resource].Operations |= operation;
+    }
+
+    private void CloseResource(ReadOnlySpan<byte> json, Span<Token> tokens, ref Frame frame)
+    {
+        ref ResourceContext resource = ref _resources[frame.Resource];
+        if (resource.Parent >= 0)
+            _resources[resource.Parent].Operations |= resource.Operations;
+        if (resource.Operations == Operations.None || resource.IsContained)
+            return;
+        resource.NewLabels = resource.Operations & ~ExistingLabels(json, tokens, resource.Meta);
+        if (resource.NewLabels == Operations.None)
+            return;
+        frame.IsChanged = true;
+        if (resource.Meta == 0 || !tokens[resource.Meta].IsWritten)
+        {
+            resource.Meta = 0;
+            return;
+        }
+        tokens[resource.Meta].Action = TokenAction.Descend;
+        tokens[resource.Meta].Resource = frame.Resource;
+        for (int i = resource.Meta + 1; i < tokens[resource.Meta].Next; i = tokens[i].Next)
+        {
+            if (!tokens[i].IsWritten || tokens[i].IsTwin)
+                continue;
+            if (tokens[i].Property!.Name == "security")
+                tokens[i].Action = TokenAction.Descend;
+            else if (tokens[i] is { Property.Name: "lastUpdated", Action: TokenAction.Copy })
+                NormaliseInstant(json, ref tokens[i]);
+        }
+    }
+
+    /// <summary>The service writes <c>meta</c> anew when it adds a label: <c>lastUpdated</c> then has a numeric zone and no trailing zeros in its fraction.</summary>
+    private void NormaliseInstant(ReadOnlySpan<byte> json, ref Token token)
+    {
+        string text = Encoding.ASCII.GetString(json[(token.Start + 1)..(token.End - 1)]);
+        if (text.Length <= 19 || !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
+            return;
+        token.Action = TokenAction.Replace;
+        token.ArenaStart = Arena.Length;
+        Arena.Append(Encoding.ASCII.GetBytes($"\"{instant.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz", CultureInfo.InvariantCulture)}\""));
+        token.ArenaLength = Arena.Length - token.ArenaStart;
+    }
+
+    /// <summary>Labels that <c>meta.security</c> holds and keeps: same code, and the same system or none.</summary>
+    private Operations ExistingLabels(ReadOnlySpan<byte> json, Span<Token> tokens, int meta)
+    {
+        Operations existing = Operations.None;
+        if (meta == 0 || !tokens[meta].IsWritten)
+            return existing;
+        for (int i = meta + 1; i < tokens[meta].Next; i = tokens[i].Next)
+        {
+            if (tokens[i].Property?.Name != "security" || !tokens[i].IsWritten)
+                continue;
+            bool isArray = tokens[i].Kind == JsonTokenType.StartArray;
+            for (int coding = isArray ? i + 1 : i; coding < tokens[i].Next; coding = tokens[coding].Next)
+            {
+                if (tokens[coding].IsWritten)
+                    existing |= Label(json, tokens, coding);
+            }
+        }
+        return existing;
+    }
+
+    private Operations Label(ReadOnlySpan<byte> json, Span<Token> tokens, int coding)
+    {
+        byte[] system = [], code = [];
+        for (int i = coding + 1; i < tokens[coding].Next; i = tokens[i].Next)
+        {
+            if (tokens[i].IsTwin || tokens[i].Action != TokenAction.Copy)
+                continue;
+            if (tokens[i].Property!.Name == "system")
+                system = _primitives.Unescape(json, tokens[i]).ToArray();
+            else if (tokens[i].Property!.Name == "code")
+                code = _primitives.Unescape(json, tokens[i]).ToArray();
+        }
+        foreach (SecurityLabel label in SecurityLabel.All)
+        {
+            if (label.Code.AsSpan().SequenceEqual(code) && (system.Length == 0 || label.System.AsSpan().SequenceEqual(system)))
+                return label.Operation;
+        }
+        return Operations.None;
+    }
+
+    private static ResourceException Shape(FhirProperty property, in Frame frame) =>
+        new($"{frame.State.Type.Id}.{property.Name} has another JSON shape than R4 gives it");
+}

@@ -1,0 +1,96 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using FhirDeid.Anonymization.Schema;
+
+namespace FhirDeid.Anonymization.Engine;
+
+/// <summary>Checks primitive values against their type, and gives their text.</summary>
+internal sealed class PrimitiveReader
+{
+    private const NumberStyles DecimalStyle = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+
+    private byte[] _scratch = new byte[256];
+
+    /// <summary>Text of a JSON string, without escapes.</summary>
+    /// <exception cref="ResourceException">An escape does not form a character.</exception>
+    public ReadOnlySpan<byte> Unescape(ReadOnlySpan<byte> json, in Token token)
+    {
+        ReadOnlySpan<byte> quoted = json[token.Start..token.End];
+        return token.IsEscaped ? Unescape(quoted) : quoted[1..^1];
+    }
+
+    /// <summary>Text of a quoted JSON string with escapes.</summary>
+    /// <exception cref="ResourceException">An escape does not form a character.</exception>
+    public ReadOnlySpan<byte> Unescape(ReadOnlySpan<byte> quoted)
+    {
+        if (_scratch.Length < quoted.Length)
+            _scratch = new byte[quoted.Length * 2];
+        Utf8JsonReader reader = new(quoted);
+        try
+        {
+            reader.Read();
+            return _scratch.AsSpan(0, reader.CopyString(_scratch));
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ResourceException("a string holds half a surrogate pair");
+        }
+    }
+
+    /// <summary>Checks a value. Numbers and booleans may be given as text, as the service accepts.</summary>
+    /// <param name="json">The resource.</param>
+    /// <param name="token">The value.</param>
+    /// <param name="type">Its primitive type.</param>
+    /// <param name="text">Its text, without quotes and escapes; empty where the value counts as none.</param>
+    /// <returns>Whether the bytes are already what is to be written; otherwise <see cref="WriteCanonical"/> writes them.</returns>
+    /// <exception cref="ResourceException">It does not parse for its type.</exception>
+    public bool Read(ReadOnlySpan<byte> json, in Token token, FhirType type, out ReadOnlySpan<byte> text)
+    {
+        bool isString = token.Kind == JsonTokenType.String;
+        text = isString ? Unescape(json, token) : json[token.Start..token.End];
+        if (text.IsEmpty)
+            return false;
+        switch (type.Syntax)
+        {
+            case PrimitiveSyntax.Text when isString:
+                return true;
+            case PrimitiveSyntax.Boolean when text.SequenceEqual("true"u8) || text.SequenceEqual("false"u8):
+                return !isString;
+            case PrimitiveSyntax.Integer when Utf8Parser.TryParse(text, out int _, out int read) && read == text.Length:
+                return !isString && (text.Length == 1 || text[0] is >= (byte)'1' and <= (byte)'9');
+            case PrimitiveSyntax.Decimal when TryDecimal(text, out _):
+                return !isString && text.Length <= 28 && text[0] != '-' && text.IndexOfAny((byte)'e', (byte)'E') < 0;
+            case PrimitiveSyntax.Date when isString && FhirDate.TryParse(text, allowTime: false, out _):
+            case PrimitiveSyntax.DateTime when isString && FhirDate.TryParse(text, allowTime: true, out _):
+            case PrimitiveSyntax.Time when isString && FhirDate.IsTime(text, allowZone: false):
+                return true;
+            default:
+                throw new ResourceException($"a value is not a FHIR {type.Name}");
+        }
+    }
+
+    /// <summary>Writes a number or boolean the way the service writes it: no quotes, no exponent, no −0, at most 29 digits.</summary>
+    public static void WriteCanonical(ReadOnlySpan<byte> text, FhirType type, Arena arena)
+    {
+        switch (type.Syntax)
+        {
+            case PrimitiveSyntax.Integer:
+                arena.Append(Encoding.ASCII.GetBytes(int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture)));
+                break;
+            case PrimitiveSyntax.Decimal:
+                decimal number = decimal.Parse(text, DecimalStyle, CultureInfo.InvariantCulture);
+                string digits = number.ToString(CultureInfo.InvariantCulture);
+                arena.Append(Encoding.ASCII.GetBytes(number == 0 ? digits.TrimStart('-') : digits));
+                break;
+            default:
+                arena.Append(text);
+                break;
+        }
+    }
+
+    /// <summary>Parses a FHIR decimal.</summary>
+    public static bool TryDecimal(ReadOnlySpan<byte> text, out decimal number) =>
+        decimal.TryParse(text, DecimalStyle, CultureInfo.InvariantCulture, out number);
+}

@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using FhirDeid.Anonymization.Configuration;
+
+namespace FhirDeid.Anonymization.Engine;
+
+/// <summary>What redact leaves of dates, ages and postal codes, where the configuration allows partial values.</summary>
+/// <remarks>HIPAA §164.514(b)(2)(i)(B) and (C): the year of a date, ages up to 89, three digits of a ZIP code with enough people.</remarks>
+internal sealed class Redaction(AnonymizationConfiguration configuration)
+{
+    private static readonly string[][] UnitsPerYear =
+    [
+        ["1", "a", "yr", "yrs", "year", "years"],
+        ["12", "mo", "month", "months"],
+        ["52", "wk", "week", "weeks"],
+        ["365", "d", "day", "days"],
+        ["8760", "h", "hour", "hours"],
+        ["525600", "min", "minute", "minutes"],
+    ];
+
+    /// <summary>The year of a date or dateTime, or nothing.</summary>
+    /// <returns>Whether a year was written, as a JSON string.</returns>
+    public bool TryYear(ReadOnlySpan<byte> text, DateOnly today, Arena arena)
+    {
+        if (!configuration.PartialDates || !FhirDate.TryParse(text, allowTime: true, out FhirDate date) || date.IsOver89(today))
+            return false;
+        arena.Append((byte)'"');
+        arena.Append(text[..4]);
+        arena.Append((byte)'"');
+        return true;
+    }
+
+    /// <summary>What stays of a postal code, or nothing.</summary>
+    /// <returns>Whether a value was written, as a JSON string.</returns>
+    /// <remarks>In a restricted area every digit becomes 0, elsewhere those after the third character. Codes of fewer than three characters cannot be cut and go.</remarks>
+    public bool TryPostalCode(ReadOnlySpan<byte> text, Arena arena)
+    {
+        if (!configuration.PartialZipCodes)
+            return false;
+        string code = Encoding.UTF8.GetString(text);
+        if (code.Trim().Length < 3)
+            return false;
+        bool isRestricted = configuration.RestrictedZipCodeAreas.Any(area => code.StartsWith(area, StringComparison.Ordinal));
+        string kept = string.Create(code.Length, (code, isRestricted), static (span, state) =>
+        {
+            for (int i = 0; i < span.Length; i++)
+                span[i] = char.IsDigit(state.code[i]) && (state.isRestricted || i >= 3) ? '0' : state.code[i];
+        });
+        arena.Append(JsonSerializer.SerializeToUtf8Bytes(kept, RelaxedJson));
+        return true;
+    }
+
+    /// <summary>Whether an Age may stay: at most 89 years, in a unit that is known.</summary>
+    /// <param name="value">The number.</param>
+    /// <param name="unit">UCUM code, or the unit's text where there is no code; empty counts as years.</param>
+    /// <param name="comparator"><c>&lt;</c>, <c>&lt;=</c>, <c>&gt;</c>, <c>&gt;=</c> or empty.</param>
+    /// <param name="isInYears">Whether the unit is the year: a bare number then says the same.</param>
+    public bool KeepsAge(ReadOnlySpan<byte> value, string unit, string comparator, out bool isInYears)
+    {
+        string[]? known = unit.Length == 0 ? UnitsPerYear[0] : Array.Find(UnitsPerYear, u => u.AsSpan(1).Contains(unit));
+        isInYears = known == UnitsPerYear[0];
+        return configuration.PartialAges && !comparator.StartsWith('>') && known is not null && PrimitiveReader.TryDecimal(value, out decimal age)
+            && age / decimal.Parse(known[0], CultureInfo.InvariantCulture) <= 89;
+    }
+
+    private static readonly JsonSerializerOptions RelaxedJson = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+}

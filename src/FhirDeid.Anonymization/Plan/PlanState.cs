@@ -1,0 +1,52 @@
+using FhirDeid.Anonymization.Schema;
+
+namespace FhirDeid.Anonymization.Plan;
+
+/// <summary>A rule as seen from a resource: its own, or one of a resource around it.</summary>
+/// <param name="Hops">How many resources further out the rule runs: 0 for the resource's own rules. Outer rules run first.</param>
+/// <param name="Rule">Index of the rule in the plan, or −1 for none.</param>
+internal readonly record struct RuleReference(int Hops, int Rule)
+{
+    public static readonly RuleReference None = new(-1, -1);
+
+    public bool RunsBefore(RuleReference other) => other.Rule < 0 ? Rule >= 0 : Hops > other.Hops || Hops == other.Hops && Rule < other.Rule;
+}
+
+/// <summary>A position in a rule's path that is alive at a node: its step still has to be taken by the node's children.</summary>
+internal readonly record struct Thread(int Hops, int Rule, int Step);
+
+/// <summary>One kind of node: an R4 type, the rule that decides it, and the positions of rule paths that are alive there.</summary>
+internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isMatched, Thread[] threads)
+{
+    private readonly PlanState?[] _children = new PlanState?[type.Properties.Count];
+    private volatile Dictionary<(int Property, int ResourceType), PlanState> _resources = [];
+
+    public FhirType Type { get; } = type;
+
+    /// <summary>The rule that decides the node: the first to match it, or an ancestor within its resource.</summary>
+    public RuleReference DecidedBy { get; } = decidedBy;
+
+    /// <summary>Whether that rule's path leads to the node itself, and not only to an ancestor.</summary>
+    public bool IsMatched { get; } = isMatched;
+
+    public Thread[] Threads { get; } = threads;
+
+    /// <summary>State of the children that a property holds.</summary>
+    public PlanState Child(AnonymizationPlan plan, FhirProperty property)
+    {
+        PlanState? known = Volatile.Read(ref _children[property.Index]);
+        if (known is null)
+            Volatile.Write(ref _children[property.Index], known = plan.Next(this, property, property.Type!));
+        return known;
+    }
+
+    /// <summary>State of a resource that a property holds.</summary>
+    public PlanState Resource(AnonymizationPlan plan, FhirProperty property, FhirType resourceType)
+    {
+        if (_resources.TryGetValue((property.Index, resourceType.Index), out PlanState? known))
+            return known;
+        PlanState state = plan.Next(this, property, resourceType);
+        _resources = new(_resources) { [(property.Index, resourceType.Index)] = state };
+        return state;
+    }
+}

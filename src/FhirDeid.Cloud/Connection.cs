@@ -1,0 +1,107 @@
+using FhirDeid.Cloud.Fhir;
+using FhirDeid.Cloud.Storage;
+
+namespace FhirDeid.Cloud;
+
+/// <inheritdoc cref="IFhirDeidConnection"/>
+internal sealed class Connection(FhirDeidContext context, FhirService service, BlobStorage storage) : IFhirDeidConnection
+{
+    public FhirDeidContext Context { get; } = context;
+
+    public Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation) =>
+        ConfigPublishing.PublishAsync(storage, config, configName, force, cancellation);
+
+    public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
+    {
+        Uri kickOff = service.Address(KickOff.Query(request, service.ResourceTypes));
+        FhirAnswer answer = await service.GetAsync(kickOff, "application/fhir+json", cancellation, typeof(FhirResponseClassifier.KickOff)).ConfigureAwait(false);
+        switch (answer.Status)
+        {
+            case 202:
+                break;
+            case 400:
+                throw new FhirDeidException("ExportRefused", FhirDeidErrorCategory.InvalidOperation,
+                    "The FHIR service refused the export" + (OperationOutcome.Text(answer.Body) is string text ? $": {ServiceText.OneLine(text)}" : " (400)."),
+                    "Correct what the service names. If it says that an operation is not enabled, turn on export for the service.", Context.FhirServiceUri);
+            case 408 or >= 500 and not 503:
+                throw service.Uncertain($"status {answer.Status}");
+            default:
+                throw service.Refusal(answer, Context.FhirServiceUri!);
+        }
+        if (!Uri.TryCreate(answer.ContentLocation, UriKind.Absolute, out Uri? status) || status.Segments[^1].Trim('/').Length == 0)
+        {
+            throw new FhirDeidException("ContentLocationMissing", FhirDeidErrorCategory.ProtocolError,
+                "The FHIR service took the export but did not say where its status is.", "Look for the files in the container later; check that the URL is that of the FHIR service itself.", Context.FhirServiceUri);
+        }
+        if (!FhirService.SameOrigin(status, Context.FhirServiceUri!)) throw FhirService.Foreign(status, Context.FhirServiceUri!);
+        return new FhirExport
+        {
+            JobId = Uri.UnescapeDataString(status.Segments[^1].Trim('/')),
+            Status = FhirExportStatus.InProgress,
+            StatusUri = status,
+            FhirServiceUri = Context.FhirServiceUri,
+            StorageAccountName = Context.StorageAccountName,
+            Container = request.Container,
+            ConfigName = request.ConfigName,
+            ConfigETag = KickOff.ETag(request.ConfigETag),
+            ConfigSha256 = request.ConfigSha256,
+            StartedAt = DateTimeOffset.UtcNow,
+        };
+    }
+
+    public async Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation)
+    {
+        if (export.StatusUri is not { IsAbsoluteUri: true } status || !FhirService.SameOrigin(status, Context.FhirServiceUri!))
+            throw FhirService.Foreign(export.StatusUri, Context.FhirServiceUri!);
+        FhirAnswer answer = await service.GetAsync(status, "application/json", cancellation).ConfigureAwait(false);
+        FhirExport now = new()
+        {
+            JobId = export.JobId,
+            Status = FhirExportStatus.InProgress,
+            StatusUri = export.StatusUri,
+            FhirServiceUri = export.FhirServiceUri,
+            StorageAccountName = export.StorageAccountName,
+            Container = export.Container,
+            ConfigName = export.ConfigName,
+            ConfigETag = export.ConfigETag,
+            ConfigSha256 = export.ConfigSha256,
+            StartedAt = export.StartedAt,
+        };
+        if (JobFailure.Reason(answer.Body) is string reason && answer.Status >= 400)
+        {
+            now.Status = FhirExportStatus.Failed;
+            now.Issues = [JobFailure.Explain(reason, export)];
+            return now;
+        }
+        switch (answer.Status)
+        {
+            case 202:
+                return now;
+            case 200:
+                ExportManifest.Read(answer.Body, now);
+                return now;
+            case 404:
+                throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, $"The FHIR service knows no export {export.JobId}: it was cancelled or removed, or belongs to another service.",
+                    "Check the status URL; if the export was cancelled, start a new one.", status);
+            default:
+                throw service.Refusal(answer, status);
+        }
+    }
+
+    public Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination,
+        IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    {
+        if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors or FhirExportStatus.NotDeidentified))
+        {
+            throw new FhirDeidException("ExportNotCompleted", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has no files to receive: its status is {export.Status}.",
+                export.Status == FhirExportStatus.Failed ? "Read its Issues, correct the cause, and start a new export." : "Wait for it with Wait-FhirExport.", export.StatusUri);
+        }
+        if (export.Status == FhirExportStatus.NotDeidentified || !ExportManifest.Confirms(export))
+        {
+            throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
+                $"The FHIR service does not confirm that export {export.JobId} used configuration '{export.ConfigName}': its files may hold identified data and are not received.",
+                "Ask for the export again with Get-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
+        }
+        return ExportDownload.ReceiveAsync(storage, export, file, destination, progress, cancellation);
+    }
+}

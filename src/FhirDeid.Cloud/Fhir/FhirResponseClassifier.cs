@@ -1,0 +1,36 @@
+using System.Globalization;
+using Azure;
+using Azure.Core;
+
+namespace FhirDeid.Cloud.Fhir;
+
+/// <summary>Which requests to the FHIR service are sent again.</summary>
+internal sealed class FhirResponseClassifier : ResponseClassifier
+{
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(60);
+
+    /// <summary>Key of a message's property: sent twice, the request would start two exports. It is repeated only where the service says that it did not take it.</summary>
+    public sealed class KickOff;
+
+    public override bool IsRetriable(HttpMessage message, Exception exception) =>
+        !message.TryGetProperty(typeof(KickOff), out _)
+        && (IsRetriableException(exception) || (exception is OperationCanceledException && !message.CancellationToken.IsCancellationRequested));
+
+    public override bool IsRetriableResponse(HttpMessage message)
+    {
+        Response response = message.Response;
+        bool transient = message.TryGetProperty(typeof(KickOff), out _)
+            ? response.Status is 429 or 503
+            : response.Status is 408 or 429 or 500 or 502 or 503 or 504;
+        return transient && RetryAfter(response) <= LongestWait && JobFailure.Reason(response.Content) is null;
+    }
+
+    private static TimeSpan RetryAfter(Response response)
+    {
+        if (!response.Headers.TryGetValue("Retry-After", out string? value)) return TimeSpan.Zero;
+        if (double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds))
+            return seconds < TimeSpan.MaxValue.TotalSeconds / 2 ? TimeSpan.FromSeconds(seconds) : TimeSpan.MaxValue;
+        return DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date)
+            ? date - DateTimeOffset.UtcNow : TimeSpan.Zero;
+    }
+}

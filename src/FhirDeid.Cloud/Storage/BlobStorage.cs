@@ -1,0 +1,98 @@
+using System.Text.RegularExpressions;
+using Azure;
+using Azure.Core;
+using Azure.Core.Pipeline;
+using Azure.Storage;
+using Azure.Storage.Blobs;
+
+namespace FhirDeid.Cloud.Storage;
+
+/// <summary>The blob service of the account that exports go to.</summary>
+internal sealed partial class BlobStorage
+{
+    private readonly BlobServiceClient? _client;
+
+    public BlobStorage(Uri? endpoint, string accountName, TokenCredential credential, HttpPipelineTransport? transport, TimeSpan retryDelay)
+    {
+        Endpoint = endpoint;
+        AccountName = accountName;
+        if (endpoint is null) return;
+        BlobClientOptions options = new(BlobClientOptions.ServiceVersion.V2026_06_06)
+        {
+            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30) },
+            Diagnostics = { IsLoggingContentEnabled = false, IsTelemetryEnabled = false, IsDistributedTracingEnabled = false },
+            TransferValidation =
+            {
+                Upload = { ChecksumAlgorithm = StorageChecksumAlgorithm.MD5 },
+                Download = { ChecksumAlgorithm = StorageChecksumAlgorithm.None },
+            },
+        };
+        if (transport is not null) options.Transport = transport;
+        _client = new BlobServiceClient(endpoint, credential, options);
+    }
+
+    /// <summary>Base URL, or null where no account is known.</summary>
+    public Uri? Endpoint { get; }
+
+    /// <summary>Name of the account; empty where none is known.</summary>
+    public string AccountName { get; }
+
+    /// <summary>Endpoint and name of the account that the options give, each derived from the other where only one is given.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountInvalid</c>, <c>FhirDeid.EndpointInvalid</c>, <c>FhirDeid.InsecureEndpoint</c>.</exception>
+    public static (Uri? Endpoint, string AccountName) Account(FhirDeidConnectionOptions options, AzureCloud cloud)
+    {
+        string name = First(options.StorageAccountName, options.Emulator?.StorageAccountName);
+        if (name.Length > 0 && !ValidName().IsMatch(name))
+        {
+            throw new FhirDeidException("StorageAccountInvalid", FhirDeidErrorCategory.InvalidArgument, $"'{ServiceText.OneLine(name)}' cannot be the name of a storage account.",
+                "Give the bare name: 3 to 24 lower-case letters and digits.", name);
+        }
+        Uri? endpoint = options.BlobEndpoint ?? options.Emulator?.BlobEndpoint;
+        if (endpoint is null) return name.Length > 0 ? (new Uri($"https://{name}.{cloud.BlobSuffix}"), name) : (null, "");
+        Fhir.FhirService.RefuseInsecure(endpoint, "blob service");
+        endpoint = new Uri(endpoint.GetLeftPart(UriPartial.Path).TrimEnd('/'));
+        if (name.Length == 0) name = endpoint.AbsolutePath.Trim('/') is { Length: > 0 } path ? path : endpoint.Host.Split('.')[0];
+        return (endpoint, name);
+
+        static string First(string? one, string? other) => !string.IsNullOrWhiteSpace(one) ? one.Trim() : other?.Trim() ?? "";
+    }
+
+    /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountMissing</c>.</exception>
+    public BlobContainerClient Container(string name) => (_client ?? throw new FhirDeidException("StorageAccountMissing", FhirDeidErrorCategory.InvalidOperation,
+        "The connection names no storage account.", "Connect with -StorageAccountName.")).GetBlobContainerClient(name);
+
+    /// <summary>The plain error for what the client library throws; null for what is to pass as it is.</summary>
+    public FhirDeidException? Plain(Exception exception, string what, CancellationToken cancellation)
+    {
+        if (exception is FhirDeidException) return null;
+        if (ConnectionFailure.Own(exception) is { } own) return own;
+        // The cause is not kept: its text quotes headers and the service's whole answer.
+        if (ConnectionFailure.Chain(exception).OfType<RequestFailedException>().FirstOrDefault(e => e.Status != 0) is { } refused) return Refusal(refused, what);
+        if (!ConnectionFailure.Is(exception, cancellation)) return null;
+        return new FhirDeidException("StorageUnreachable", FhirDeidErrorCategory.ConnectionError,
+            $"Storage account {AccountName} ({Endpoint}) cannot be reached: {ConnectionFailure.Reason(exception)}.",
+            "Check the account's name, the network and, if the account has a firewall or a private endpoint, whether this machine may use it.", Endpoint, ConnectionFailure.Http(exception));
+    }
+
+    private FhirDeidException Refusal(RequestFailedException e, string what)
+    {
+        string code = e.ErrorCode is { Length: > 0 } known ? ServiceText.OneLine(known) : "no code";
+        string refused = $"Storage account {AccountName} refused {what} ({e.Status}, {code}).";
+        return (e.Status, e.ErrorCode) switch
+        {
+            (403, "AuthorizationFailure") => Forbidden("Allow this machine's network in the firewall of the storage account, and make sure that you have the role Storage Blob Data Contributor there."),
+            (403, "AuthenticationFailed") or (401, _) => new FhirDeidException("StorageUnauthorized", FhirDeidErrorCategory.AuthenticationError, refused,
+                "Connect again; check that the clock of this machine is right and that the tenant is the storage account's.", Endpoint),
+            (403, _) => Forbidden("Get the role Storage Blob Data Contributor on the storage account (Storage Blob Data Reader is enough to receive files), and wait a few minutes until it takes effect; the account's firewall must allow this machine too."),
+            (404, _) => new FhirDeidException("BlobNotFound", FhirDeidErrorCategory.ObjectNotFound, $"Storage account {AccountName} has no such thing: {what} ({code}).",
+                "Check that the connection names the account that the FHIR service exports to, and that nothing was deleted.", Endpoint),
+            (409 or 412, _) => new FhirDeidException("BlobChanged", FhirDeidErrorCategory.ResourceExists, $"Someone else changed it at the same time: {what} ({code}).", "Run the command again.", Endpoint),
+            _ => new FhirDeidException("StorageUnavailable", FhirDeidErrorCategory.ResourceUnavailable, refused, "Try again in some minutes.", Endpoint),
+        };
+
+        FhirDeidException Forbidden(string advice) => new("StorageForbidden", FhirDeidErrorCategory.PermissionDenied, refused, advice, Endpoint);
+    }
+
+    [GeneratedRegex(@"\A[a-z0-9]{3,24}\z")]
+    private static partial Regex ValidName();
+}

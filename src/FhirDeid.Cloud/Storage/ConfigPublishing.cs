@@ -1,0 +1,84 @@
+using System.Security.Cryptography;
+using System.Text;
+using Azure;
+using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
+
+namespace FhirDeid.Cloud.Storage;
+
+/// <summary>Puts a configuration where the FHIR service looks for it.</summary>
+internal static class ConfigPublishing
+{
+    /// <summary>The container is fixed by the FHIR service.</summary>
+    private const string ContainerName = "anonymization";
+
+    /// <summary>Largest configuration that the FHIR service reads, in bytes.</summary>
+    private const int MaxBytes = 1024 * 1024;
+
+    /// <inheritdoc cref="IFhirDeidConnection.PublishConfigAsync"/>
+    public static async Task<PublishedAnonymizationConfig> PublishAsync(BlobStorage storage, AnonymizationConfig config, string configName, bool force, CancellationToken cancellation)
+    {
+        if (string.IsNullOrWhiteSpace(configName))
+            throw new FhirDeidException("ConfigNameInvalid", FhirDeidErrorCategory.InvalidArgument, "The configuration needs a name.", "Name it, such as safe-harbor.json.");
+        ConfigName.Check(configName);
+        byte[] bytes = Encoding.UTF8.GetBytes(config.ToJson());
+        if (bytes.Length > MaxBytes)
+        {
+            throw new FhirDeidException("ConfigTooLarge", FhirDeidErrorCategory.LimitsExceeded,
+                $"The configuration has {bytes.Length} bytes; the FHIR service reads at most {MaxBytes}.", "Make it smaller: fewer rules, or shorter lists in them.", configName);
+        }
+        BlobContainerClient container = storage.Container(ContainerName);
+        BlobClient blob = container.GetBlobClient(configName);
+        try
+        {
+            if (!await UploadedAsync(new BlobRequestConditions { IfNoneMatch = ETag.All }).ConfigureAwait(false))
+            {
+                BlobDownloadResult there = await blob.DownloadContentAsync(cancellation).ConfigureAwait(false);
+                if (there.Content.ToMemory().Span.SequenceEqual(bytes)) return Published(there);
+                if (!force) throw Exists($"Container {ContainerName} already has another configuration named '{configName}'.", "Publish under a new name, or replace it with -Force: exports that run with the old one will fail.");
+                if (!await UploadedAsync(new BlobRequestConditions { IfMatch = there.Details.ETag }).ConfigureAwait(false))
+                    throw Exists($"Someone else changed '{configName}' at the same time.", "Look at it and publish again.");
+            }
+            BlobDownloadResult written = await blob.DownloadContentAsync(cancellation).ConfigureAwait(false);
+            return written.Content.ToMemory().Span.SequenceEqual(bytes) ? Published(written)
+                : throw Exists($"What '{configName}' holds now is not what was written: someone else changed it at the same time.", "Look at it and publish again.");
+        }
+        catch (Exception e) when (storage.Plain(e, $"the configuration '{configName}' in container {ContainerName}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+
+        // False where the condition does not hold.
+        async Task<bool> UploadedAsync(BlobRequestConditions conditions)
+        {
+            BlobUploadOptions options = new() { Conditions = conditions, HttpHeaders = new BlobHttpHeaders { ContentType = "application/json" } };
+            try
+            {
+                await blob.UploadAsync(new BinaryData(bytes), options, cancellation).ConfigureAwait(false);
+                return true;
+            }
+            catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.ContainerNotFound)
+            {
+                await container.CreateIfNotExistsAsync(cancellationToken: cancellation).ConfigureAwait(false);
+                await blob.UploadAsync(new BinaryData(bytes), options, cancellation).ConfigureAwait(false);
+                return true;
+            }
+            catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.BlobAlreadyExists || e.ErrorCode == BlobErrorCode.ConditionNotMet)
+            {
+                return false;
+            }
+        }
+
+        FhirDeidException Exists(string message, string advice) => new("ConfigExists", FhirDeidErrorCategory.ResourceExists, message, advice, configName);
+
+        PublishedAnonymizationConfig Published(BlobDownloadResult there) => new()
+        {
+            ConfigName = configName,
+            ConfigETag = there.Details.ETag.ToString("H"),
+            ConfigSha256 = Convert.ToHexString(SHA256.HashData(there.Content.ToMemory().Span)).ToLowerInvariant(),
+            Container = ContainerName,
+            StorageAccountName = storage.AccountName,
+            PublishedAt = there.Details.LastModified,
+        };
+    }
+}

@@ -1,0 +1,17 @@
+namespace FhirDeid.PowerShell.Export;
+
+/// <summary>What is wrong with an export whose files must not be used.</summary>
+internal static class ExportErrors
+{
+    /// <summary>The error that a finished export stands for, or null when its files are good.</summary>
+    public static FhirDeidException? Error(this FhirExport export) => export.Status switch
+    {
+        FhirExportStatus.Failed => new FhirDeidException("ExportFailed", FhirDeidErrorCategory.InvalidOperation,
+            $"Export {export.JobId} failed: {string.Join(" ", export.Issues.DefaultIfEmpty("the service gave no reason."))}",
+            "Resolve the reason and start a new export. Files that the failed one has left in the container are incomplete.", export.StatusUri),
+        FhirExportStatus.NotDeidentified => new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
+            $"The service does not confirm that export {export.JobId} used the configuration '{export.ConfigName}': its files may hold identified data.",
+            $"Do not share container '{export.Container}'. Delete the files and start the export again.", export.StatusUri),
+        _ => null,
+    };
+}

@@ -1,0 +1,61 @@
+using System.Collections.ObjectModel;
+using System.Management.Automation;
+
+namespace FhirDeid.PowerShell.Pipeline;
+
+/// <summary>Paths as PowerShell users write them: relative to the current location, on any drive of the file system. For the pipeline thread.</summary>
+internal static class FileSystemPaths
+{
+    private const string FileSystem = "FileSystem";
+
+    /// <summary>Full path of a file or folder that need not exist.</summary>
+    public static string FullPath(this PSCmdlet cmdlet, string path)
+    {
+        try
+        {
+            string full = cmdlet.SessionState.Path.GetUnresolvedProviderPathFromPSPath(path, out ProviderInfo provider, out _);
+            return provider.Name == FileSystem ? full : throw NotAFile(path);
+        }
+        catch (RuntimeException exception)
+        {
+            throw NotFound(path, exception);
+        }
+    }
+
+    /// <summary>Full paths of the files and folders that a path with wildcards names.</summary>
+    public static IReadOnlyList<string> ExistingPaths(this PSCmdlet cmdlet, string path)
+    {
+        try
+        {
+            Collection<string> full = cmdlet.SessionState.Path.GetResolvedProviderPathFromPSPath(path, out ProviderInfo provider);
+            if (provider.Name != FileSystem) throw NotAFile(path);
+            return full.Count > 0 ? full : throw NotFound(path);
+        }
+        catch (RuntimeException exception)
+        {
+            throw NotFound(path, exception);
+        }
+    }
+
+    /// <summary>Creates a folder that its owner alone can read; one that exists stays as it is.</summary>
+    public static void CreateOwnerOnlyFolder(string folder)
+    {
+        try
+        {
+            if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
+            else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new FhirDeidException("FileUnwritable", FhirDeidErrorCategory.WriteError, $"The folder '{folder}' cannot be created: {exception.Message}",
+                "Name a folder that you may write to.", folder, exception);
+        }
+    }
+
+    private static FhirDeidException NotAFile(string path) =>
+        new("PathNotSupported", FhirDeidErrorCategory.InvalidArgument, $"'{path}' is not a path of the file system.",
+            "Give a path on a file system drive, or set the location to one.", path);
+
+    private static FhirDeidException NotFound(string path, Exception? cause = null) =>
+        new("PathNotFound", FhirDeidErrorCategory.ObjectNotFound, $"There is no file or folder '{path}'.", "Check the path.", path, cause);
+}
