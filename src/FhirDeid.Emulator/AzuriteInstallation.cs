@@ -96,9 +96,11 @@ internal static class AzuriteInstallation
         await output;
         if (process.ExitCode != 0 || !File.Exists(Azurite.MainScript(folder)))
         {
-            IEnumerable<string> last = (await errors).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                .Where(line => !line.StartsWith("npm warn", StringComparison.OrdinalIgnoreCase)).TakeLast(5);
-            throw Failed(folder, $"npm ended with exit code {process.ExitCode}. {string.Join(" ", last)}");
+            // Its first lines say what is wrong; a stack and hints follow. Warnings are about what works all the same.
+            IEnumerable<string> reasons = (await errors).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Where(line => !line.StartsWith("npm warn", StringComparison.OrdinalIgnoreCase))
+                .Select(line => line.Replace("npm error ", "", StringComparison.OrdinalIgnoreCase)).Take(4);
+            throw Failed(folder, $"npm ended with exit code {process.ExitCode}. {string.Join("; ", reasons)}");
         }
     }
 
