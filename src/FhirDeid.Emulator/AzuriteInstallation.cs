@@ -31,6 +31,9 @@ internal static class AzuriteInstallation
         string unfinished = $"{folder}.{Path.GetRandomFileName()}";
         try
         {
+            await using FileStream turn = await TakeTurnAsync(folder, cancellation);
+            if (File.Exists(Azurite.MainScript(folder))) return folder;
+
             foreach (string source in Directory.EnumerateFiles(Sources, "package*.json", SearchOption.AllDirectories).Append(Path.Combine(Sources, "absent", "index.js")))
             {
                 string copy = Path.Combine(unfinished, Path.GetRelativePath(Sources, source));
@@ -39,15 +42,7 @@ internal static class AzuriteInstallation
             }
 
             await InstallAsync(npm, unfinished, cancellation);
-            try
-            {
-                Directory.Move(unfinished, folder);
-            }
-            catch (IOException) when (File.Exists(Azurite.MainScript(folder)))
-            {
-                // Another process was faster.
-            }
-
+            Directory.Move(unfinished, folder);
             return folder;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -66,6 +61,24 @@ internal static class AzuriteInstallation
         string hash = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(Sources, "package-lock.json"))))[..8];
         string root = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
         return Path.Combine(root, "FhirDeid", $"azurite-{Version}-{hash}");
+    }
+
+    // Emulators that start at the same time, as tests do, wait for the one that fetches.
+    private static async Task<FileStream> TakeTurnAsync(string folder, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
+        string path = folder + ".lock";
+        for (int attempts = 0; ; await Task.Delay(TimeSpan.FromMilliseconds(200), cancellation))
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+            }
+            catch (IOException) when (File.Exists(path) || attempts++ < 3)
+            {
+                // Another process holds it, or has just deleted it.
+            }
+        }
     }
 
     private static async Task InstallAsync(string npm, string folder, CancellationToken cancellation)

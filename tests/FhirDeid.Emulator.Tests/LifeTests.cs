@@ -100,6 +100,21 @@ public sealed class LifeTests : IDisposable
     }
 
     [Fact]
+    public async Task An_export_that_is_done_counts_as_running_for_the_tail_that_was_asked_for()
+    {
+        using EmulatorProcess process = new(_temporary.FullName, "--patients", "1", "--tail-seconds", "3600");
+        using Service service = new(await process.ReadyAsync());
+        Answer kickOff = await service.KickOffAsync("$export?_container=research&_type=Patient");
+
+        await UntilAsync(async () => await service.Blobs.GetBlobContainerClient("research").ExistsAsync(Cancellation)
+            && await service.Blobs.GetBlobContainerClient("research").GetBlobsAsync(cancellationToken: Cancellation).AnyAsync(blob => blob.Properties.ContentLength > 0, Cancellation));
+        Answer answer = await service.GetAsync(kickOff.ContentLocation!.PathAndQuery);
+
+        Assert.Equal(HttpStatusCode.Accepted, answer.Status);
+        Assert.Equal("", answer.Body);
+    }
+
+    [Fact]
     public async Task An_interrupt_meant_for_the_starter_does_not_end_an_emulator()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "There a child without a console receives no Ctrl+C.");

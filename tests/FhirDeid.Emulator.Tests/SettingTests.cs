@@ -2,7 +2,7 @@ using System.Net;
 
 namespace FhirDeid.Tests;
 
-/// <summary>What the real service lacks until somebody sets it up.</summary>
+/// <summary>What the real service lacks until somebody sets it up, and data that only one test needs.</summary>
 public sealed class SettingTests
 {
     [Fact]
@@ -33,9 +33,47 @@ public sealed class SettingTests
         (await service.ExportAsync("?_container=research&_type=Patient&_anonymizationConfig=c.json"))
             .IsFailure(HttpStatusCode.BadRequest, "Anonymization container not found on the destination storage."));
 
-    private static async Task WithoutAsync(FhirServiceSetting setting, Func<Service, Task> test)
+    [Fact]
+    public async Task A_file_that_has_grown_beyond_64_MiB_is_followed_by_another()
     {
-        using Service service = await Service.StartAsync(new FhirDeidEmulatorOptions { PatientCount = 1, Without = setting });
+        using TestFolder data = new();
+        string line = "{\"resourceType\":\"Basic\",\"id\":\"b\",\"language\":\"" + new string('x', 1 << 20) + "\"}";
+        data.Write("Basic.ndjson", string.Join('\n', Enumerable.Repeat(line, 70)));
+
+        await WithAsync(new FhirDeidEmulatorOptions { DataPath = data.FullName }, async service =>
+        {
+            Answer answer = await service.ExportAsync("?_container=research");
+
+            Assert.Equal([64, 6], answer.Output.Select(file => file.GetProperty("count").GetInt32()));
+            Assert.Matches("/Basic-[0-9]+-1.ndjson$", answer.Output[0].GetProperty("url").GetString()!);
+            Assert.Equal(answer.Output[0].GetProperty("url").GetString()!.Replace("-1.ndjson", "-2.ndjson"), answer.Output[1].GetProperty("url").GetString());
+        });
+    }
+
+    [Fact]
+    public async Task A_resource_that_cannot_be_de_identified_fails_the_job_without_being_quoted()
+    {
+        using TestFolder data = new();
+        data.Write("Patient.ndjson", """{"resourceType":"Patient","id":"p","name":"Secret"}""");
+
+        await WithAsync(new FhirDeidEmulatorOptions { DataPath = data.FullName }, async service =>
+        {
+            await service.PublishAsync("c.json", """{ "fhirVersion": "R4", "fhirPathRules": [ { "path": "Patient.name", "method": "redact" } ] }""");
+            Answer answer = await service.ExportAsync("?_container=research&_anonymizationConfig=c.json");
+
+            Assert.Equal(HttpStatusCode.BadRequest, answer.Status);
+            string diagnostics = answer.Json.GetProperty("issue")[0].GetProperty("diagnostics").GetString()!;
+            Assert.StartsWith("export operation failed for reason: Failed to anonymize resource. The job will be marked as failed. ", diagnostics);
+            Assert.DoesNotContain("Secret", diagnostics);
+        });
+    }
+
+    private static Task WithoutAsync(FhirServiceSetting setting, Func<Service, Task> test) =>
+        WithAsync(new FhirDeidEmulatorOptions { PatientCount = 1, Without = setting }, test);
+
+    private static async Task WithAsync(FhirDeidEmulatorOptions options, Func<Service, Task> test)
+    {
+        using Service service = await Service.StartAsync(options);
         try
         {
             await test(service);
