@@ -100,6 +100,15 @@ public sealed class LifeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_proxy_of_the_user_is_not_asked()
+    {
+        using EmulatorProcess process = new(_temporary.FullName, new Dictionary<string, string> { ["HTTPS_PROXY"] = "http://127.0.0.1:9", ["NO_PROXY"] = "" }, "--patients", "1");
+        using Service service = new(await process.ReadyAsync());
+
+        Assert.Equal(HttpStatusCode.OK, (await service.ExportAsync("?_container=research")).Status);
+    }
+
+    [Fact]
     public async Task An_export_that_is_done_counts_as_running_for_the_tail_that_was_asked_for()
     {
         using EmulatorProcess process = new(_temporary.FullName, "--patients", "1", "--tail-seconds", "3600");

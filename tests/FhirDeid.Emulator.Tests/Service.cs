@@ -42,7 +42,7 @@ public sealed class Service : IDisposable
     {
         X509ChainPolicy trust = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         trust.CustomTrustStore.Add(X509Certificate2.CreateFromPem(Emulator.CertificateAuthority));
-        return new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust } });
+        return new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust }, UseProxy = false });
     }
 
     public static async Task<Service> StartAsync(FhirDeidEmulatorOptions options)
