@@ -181,6 +181,20 @@ public sealed class LifeTests : IDisposable
         Assert.DoesNotContain("Secret", e.Message);
     }
 
+    [Theory]
+    [InlineData("--nonsense", "1")]
+    [InlineData("--port", "65536")]
+    [InlineData("--without", "Everything")]
+    [InlineData("--data")]
+    public async Task A_wrong_argument_is_said(params string[] arguments)
+    {
+        using EmulatorProcess process = new(_temporary.FullName, arguments);
+        EmulatorError error = await process.ErrorAsync();
+
+        Assert.Equal("EmulatorArgumentInvalid", error.Id);
+        Assert.Contains(arguments[0], error.Message);
+    }
+
     [Fact]
     public async Task A_missing_Node_is_said()
     {
