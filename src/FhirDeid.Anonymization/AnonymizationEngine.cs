@@ -20,7 +20,7 @@ public sealed class AnonymizationEngine : IAnonymization
             Parameters = new AnonymizationParameters
             {
                 HasCryptoHashKey = configuration.CryptoHashKey.Length > 0,
-                HasDateShiftKey = configuration.HasDateShiftKey,
+                HasDateShiftKey = configuration.DateShiftKey.Length > 0,
                 HasEncryptKey = configuration.HasEncryptKey,
                 EnablePartialAgesForRedact = configuration.PartialAges,
                 EnablePartialDatesForRedact = configuration.PartialDates,
@@ -34,7 +34,7 @@ public sealed class AnonymizationEngine : IAnonymization
     /// <inheritdoc/>
     public Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>
-        NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson()), path, destination, progress, cancellation);
+        NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson(), path), path, destination, progress, cancellation);
 
     private static string MethodName(AnonymizationMethod method) => char.ToLowerInvariant(method.ToString()[0]) + method.ToString()[1..];
 }

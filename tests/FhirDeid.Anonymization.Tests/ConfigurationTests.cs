@@ -32,9 +32,7 @@ public sealed class ConfigurationTests
     }
 
     [Theory]
-    [InlineData("Patient.name", "dateShift")]
     [InlineData("Patient.name", "Encrypt")]
-    [InlineData("Patient.name", "substitute")]
     [InlineData("Patient.name", "perturb")]
     [InlineData("Patient.name", "generalize")]
     [InlineData("Patient.name.where(use='official')", "redact")]
@@ -56,6 +54,17 @@ public sealed class ConfigurationTests
         Assert.Equal("FhirDeid.ConfigNotSupported", error.ErrorId);
         Assert.Contains("Rule 2", error.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("""{ "path": "Patient.gender", "method": "substitute" }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.birthDate", "method": "substitute", "replaceWith": "someday" }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.active", "method": "substitute", "replaceWith": "yes" }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": "x" }""", "FhirDeid.ConfigNotSupported")]
+    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": { "text": "x" } }""", "FhirDeid.ConfigNotSupported")]
+    [InlineData("""{ "path": "nodesByName('value')", "method": "substitute", "replaceWith": "x" }""", "FhirDeid.ConfigNotSupported")]
+    [InlineData("""{ "path": "Patient.birthDate", "method": "dateShift" }""", "FhirDeid.KeyMissing")]
+    public void A_rule_that_cannot_do_its_work_is_refused_when_the_configuration_is_read(string rule, string errorId) =>
+        Assert.Equal(errorId, Assert.Throws<FhirDeidException>(() => Anonymizer.Create($$"""{ "fhirPathRules": [{{rule}}] }""")).ErrorId);
 
     [Fact]
     public void A_hash_rule_without_a_key_is_refused() =>

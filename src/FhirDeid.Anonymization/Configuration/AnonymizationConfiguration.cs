@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -9,19 +10,30 @@ internal enum AnonymizationMethod
     Keep,
     Redact,
     CryptoHash,
+    DateShift,
+    Substitute,
 }
 
 /// <summary>One rule as the file has it.</summary>
 /// <param name="Number">Position in the file, from 1.</param>
 /// <param name="Path">The path, as written.</param>
 /// <param name="Method">What happens.</param>
-internal sealed record ConfigurationRule(int Number, string Path, AnonymizationMethod Method);
+/// <param name="ReplaceWith">For substitute: the text of the new value, or null to remove the value.</param>
+internal sealed record ConfigurationRule(int Number, string Path, AnonymizationMethod Method, string? ReplaceWith = null);
+
+/// <summary>What a date's shift depends on besides the key.</summary>
+internal enum DateShiftScope
+{
+    Resource,
+    File,
+    Folder,
+}
 
 /// <summary>A configuration file, read and checked the way the service does it.</summary>
 internal sealed class AnonymizationConfiguration
 {
-    private static readonly string[] RunMethods = ["keep", "redact", "cryptoHash"];
-    private static readonly string[] OtherMethods = ["dateShift", "encrypt", "substitute", "perturb", "generalize"];
+    private static readonly string[] RunMethods = ["keep", "redact", "cryptoHash", "dateShift", "substitute"];
+    private static readonly string[] OtherMethods = ["encrypt", "perturb", "generalize"];
     private static readonly JsonDocumentOptions FileSyntax = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
     public string? FhirVersion { get; private set; }
@@ -33,7 +45,12 @@ internal sealed class AnonymizationConfiguration
 
     public byte[] CryptoHashKey { get; private set; } = [];
 
-    public bool HasDateShiftKey { get; private set; }
+    public byte[] DateShiftKey { get; private set; } = [];
+
+    public DateShiftScope DateShiftScope { get; private set; }
+
+    /// <summary>Days by which every date moves, in place of a shift that depends on scope and key; or null.</summary>
+    public int? DateShiftFixedOffsetInDays { get; private set; }
 
     public bool HasEncryptKey { get; private set; }
 
@@ -47,6 +64,10 @@ internal sealed class AnonymizationConfiguration
 
     /// <summary>What the service would ignore without a word.</summary>
     public List<string> Warnings { get; } = [];
+
+    /// <summary>Whether dates shift by the id of their document: the scope is the resource, or no file or folder is known.</summary>
+    public bool ShiftsByDocumentId(byte[] scopeName) =>
+        scopeName.Length == 0 && DateShiftFixedOffsetInDays is null && Rules.Any(rule => rule.Method == AnonymizationMethod.DateShift);
 
     /// <summary>Reads a configuration file.</summary>
     /// <param name="json">Its text; comments, trailing commas and a byte order mark are accepted, as the service does.</param>
@@ -112,14 +133,23 @@ internal sealed class AnonymizationConfiguration
             int number = rules.Count + 1;
             if (item.ValueKind != JsonValueKind.Object || !item.TryGetProperty("path", out JsonElement path) || !item.TryGetProperty("method", out JsonElement method))
                 throw Invalid($"Rule {number}: missing path or method in Fhir path rule config.", "Give every rule \"path\" and \"method\", in lower case.");
-            rules.Add(new ConfigurationRule(number, Text(path, "path")!, Method(number, Text(method, "method")!)));
+            ConfigurationRule rule = new(number, Text(path, "path") ?? "", Method(number, Text(method, "method") ?? ""));
+            if (rule.Method == AnonymizationMethod.Substitute)
+                rule = rule with { ReplaceWith = ReplaceWith(number, item) };
+            rules.Add(rule);
             foreach (JsonProperty property in item.EnumerateObject())
             {
-                if (property.Name is not ("path" or "method"))
+                if (property.Name is not ("path" or "method") && (property.Name != "replaceWith" || rule.Method != AnonymizationMethod.Substitute))
                     Warnings.Add($"Rule {number}: '{property.Name}' is no setting of method {method.GetString()}: the service ignores it.");
             }
         }
         Rules = rules;
+        if (DateShiftKey.Length == 0 && DateShiftFixedOffsetInDays is null && rules.FirstOrDefault(r => r.Method == AnonymizationMethod.DateShift) is { } shifting)
+        {
+            throw new FhirDeidException("KeyMissing", FhirDeidErrorCategory.InvalidData,
+                $"Rule {shifting.Number} uses dateShift, but parameters.dateShiftKey is empty: every file of an export would draw its own key, and the dates of one resource would move differently each time.",
+                "Set parameters.dateShiftKey to a long random text, or dateShiftFixedOffsetInDays to a number of days.");
+        }
         if (CryptoHashKey.Length == 0 && rules.FirstOrDefault(r => r.Method == AnonymizationMethod.CryptoHash) is { } hashing)
         {
             throw new FhirDeidException("KeyMissing", FhirDeidErrorCategory.InvalidData,
@@ -155,7 +185,7 @@ internal sealed class AnonymizationConfiguration
                     CryptoHashKey = Encoding.UTF8.GetBytes(Text(property.Value, property.Name) ?? "");
                     break;
                 case "DATESHIFTKEY":
-                    HasDateShiftKey = !string.IsNullOrEmpty(Text(property.Value, property.Name));
+                    DateShiftKey = Encoding.UTF8.GetBytes(Text(property.Value, property.Name) ?? "");
                     break;
                 case "ENCRYPTKEY":
                     int bytes = Encoding.UTF8.GetByteCount(Text(property.Value, property.Name) ?? "");
@@ -164,9 +194,11 @@ internal sealed class AnonymizationConfiguration
                         throw Invalid($"Invalid encrypt key size : {bytes * 8} bits! Please provide key sizes of 128, 192 or 256 bits.", "Give parameters.encryptKey 16, 24 or 32 bytes of UTF-8 text, or none.");
                     break;
                 case "DATESHIFTSCOPE":
-                    OneOf(property, "resource", "file", "folder");
+                    DateShiftScope = (DateShiftScope)Math.Max(OneOf(property, "resource", "file", "folder"), 0);
                     break;
                 case "DATESHIFTFIXEDOFFSETINDAYS":
+                    DateShiftFixedOffsetInDays = Days(property);
+                    break;
                 case "CUSTOMSETTINGS":
                     break;
                 case "ENABLEPARTIALAGESFORREDACT":
@@ -210,6 +242,31 @@ internal sealed class AnonymizationConfiguration
         JsonValueKind.Array => [.. property.Value.EnumerateArray().Select(item => Text(item, property.Name) ?? "").Where(text => text.Length > 0)],
         _ => throw Invalid($"Failed to parse the configuration: '{property.Name}' is not an array.", $"Write \"{property.Name}\": [\"036\", …]."),
     };
+
+    /// <summary>A whole number of days; the service rounds fractions half to even and reads numbers given as text.</summary>
+    private static int? Days(JsonProperty property)
+    {
+        string? text = Text(property.Value, property.Name);
+        if (string.IsNullOrEmpty(text))
+            return null;
+        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double days) && Math.Round(days) is >= int.MinValue and <= int.MaxValue and double whole)
+            return (int)whole;
+        throw Invalid($"Failed to parse the configuration: '{property.Name}' is not a number of days.", $"Write \"{property.Name}\": -30, or null.");
+    }
+
+    private static string? ReplaceWith(int number, JsonElement rule)
+    {
+        if (!rule.TryGetProperty("replaceWith", out JsonElement value))
+            throw Invalid($"Rule {number}: missing replaceWith value in substitution rule.", "Give the rule \"replaceWith\": the new value, or null to remove the value.");
+        return value.ValueKind switch
+        {
+            JsonValueKind.Null => null,
+            JsonValueKind.String => value.GetString(),
+            JsonValueKind.Object or JsonValueKind.Array => throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
+                $"Rule {number} replaces a complex element, which this version does not run yet.", "Substitute its primitive elements one by one, or redact it."),
+            _ => value.GetRawText(),
+        };
+    }
 
     private static int OneOf(JsonProperty property, params string[] values)
     {
