@@ -39,7 +39,7 @@ public sealed class Anonymizer : IDisposable
 
     internal static Anonymizer Create(string json, string? path, TimeProvider clock)
     {
-        AnonymizationConfiguration configuration = AnonymizationConfiguration.Read(json);
+        AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
         string? scope = configuration.DateShiftScope switch
         {
             DateShiftScope.File => Path.GetFileName(path),

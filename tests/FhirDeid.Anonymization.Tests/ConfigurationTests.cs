@@ -18,6 +18,9 @@ public sealed class ConfigurationTests
     [InlineData("""{ "fhirPathRules": [{ "Path": "Patient.name", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name", "method": "frobnicate" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": " ", "method": "redact" }] }""")]
+    [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.", "method": "redact" }] }""")]
+    [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.where(use='official'", "method": "redact" }] }""")]
+    [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.foo()", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name", "path": "Patient.id", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [], "parameters": { "encryptKey": "0123456789abcde" } }""")]
     [InlineData("""{ "fhirPathRules": [], "parameters": { "dateShiftScope": "patient" } }""")]
@@ -41,13 +44,14 @@ public sealed class ConfigurationTests
     [InlineData("Patient.descendants()", "redact")]
     [InlineData("Patient.name.exists()", "redact")]
     [InlineData("Patient.name and true", "redact")]
-    [InlineData("Patient.name.", "redact")]
-    [InlineData("Patient.name.where(use='official'", "redact")]
     [InlineData("Patient.contact.Address", "redact")]
     [InlineData("nodesByType('Address').where(use='home')", "redact")]
     public void What_is_not_built_is_refused_as_a_whole_and_no_rule_is_skipped(string path, string method)
     {
-        string json = Engine.Config(new() { ["cryptoHashKey"] = "k" }, ("Patient.id", "redact"), (path, method));
+        string json = $$"""
+            { "fhirPathRules": [{ "path": "Patient.id", "method": "redact" }, { "path": "{{path}}", "method": "{{method}}", "span": 1, "cases": { "true": "'x'" } }],
+              "parameters": { "encryptKey": "0123456789abcdef" } }
+            """;
 
         FhirDeidException error = Assert.Throws<FhirDeidException>(() => Anonymizer.Create(json));
 

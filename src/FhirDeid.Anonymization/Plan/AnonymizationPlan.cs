@@ -22,18 +22,17 @@ internal sealed class AnonymizationPlan
 
     private sealed record RuleEntry(ConfigurationRule Rule, RulePath Path, (PathAlternative Alternative, int First)[] Starts);
 
+    /// <summary>Compiles a configuration.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotSupported</c>: a rule uses what this engine cannot run. <c>FhirDeid.ConfigInvalid</c>: a replacement does not fit.</exception>
     public AnonymizationPlan(AnonymizationConfiguration configuration)
     {
         _rules = [.. configuration.Rules.Select(Compile)];
-        foreach (RuleEntry entry in _rules)
-        {
-            FhirType?[] targets = Targets(entry);
-            if (targets.Length == 0)
-                configuration.Warnings.Add($"Rule {entry.Rule.Number}: the path '{entry.Rule.Path}' names nothing that FHIR R4 has, so the rule never applies.");
-            if (entry.Rule.Method == AnonymizationMethod.Substitute)
-                CheckReplacement(entry.Rule, targets);
-        }
+        foreach (RuleEntry entry in _rules.Where(entry => entry.Rule.Method == AnonymizationMethod.Substitute))
+            CheckReplacement(entry.Rule, Targets(entry));
     }
+
+    /// <summary>Rules whose path leads to nothing that R4 has: they never apply.</summary>
+    public IEnumerable<ConfigurationRule> RulesWithoutTarget() => _rules.Where(entry => Targets(entry).Length == 0).Select(entry => entry.Rule);
 
     public ConfigurationRule Rule(RuleReference reference) => _rules[reference.Rule].Rule;
 
@@ -117,6 +116,11 @@ internal sealed class AnonymizationPlan
 
     private RuleEntry Compile(ConfigurationRule rule)
     {
+        if (rule.Method is AnonymizationMethod.Encrypt or AnonymizationMethod.Perturb or AnonymizationMethod.Generalize)
+        {
+            throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
+                $"Rule {rule.Number} uses method {rule.Method.ToString().ToLowerInvariant()}, which this version does not run here yet.", "Use keep, redact, cryptoHash, dateShift or substitute in this rule, or run the configuration in the service.");
+        }
         RulePath path = RulePath.Parse(rule);
         return new RuleEntry(rule, path, [.. path.Alternatives.Select(a => (a, AddSteps(a.Steps)))]);
     }
@@ -135,13 +139,16 @@ internal sealed class AnonymizationPlan
     /// <summary>A replacement must be a value of every type that it can meet: found out here, and not when half of the data is written.</summary>
     private static void CheckReplacement(ConfigurationRule rule, FhirType?[] targets)
     {
-        if (targets.Any(type => type?.Kind != FhirTypeKind.Primitive))
+        if (rule.ReplacesComplex || targets.Any(type => type?.Kind != FhirTypeKind.Primitive))
         {
             throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
                 $"Rule {rule.Number}: the path '{rule.Path}' leads to complex elements, which substitute does not replace in this version.", "Substitute their primitive elements one by one, or redact them.");
         }
         if (rule.ReplaceWith is { } text && Array.Find(targets, type => !PrimitiveReader.IsValid(System.Text.Encoding.UTF8.GetBytes(text), type!.Syntax)) is { } misfit)
-            throw AnonymizationConfiguration.Invalid($"Rule {rule.Number}: replaceWith is not a FHIR {misfit.Name}, but the path '{rule.Path}' leads to one.", "Give a replacement that fits the element's type, or redact it.");
+        {
+            throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData,
+                $"Rule {rule.Number}: replaceWith is not a FHIR {misfit.Name}, but the path '{rule.Path}' leads to one.", "Give a replacement that fits the element's type, or redact it.");
+        }
     }
 
     /// <summary>Types of the nodes that a rule's path can lead to in R4; null stands for a resource of any type.</summary>
