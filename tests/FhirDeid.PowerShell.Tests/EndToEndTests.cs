@@ -1,0 +1,194 @@
+using System.Diagnostics;
+using System.Management.Automation;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace FhirDeid.Tests;
+
+/// <summary>A session connected to an emulator that serves made-up patients, for all tests of <see cref="EndToEndTests"/>.</summary>
+public sealed class Lab : IAsyncLifetime
+{
+    public Shell Shell { get; } = new();
+
+    public TemporaryFolder Folder { get; } = new("lab");
+
+    public PSObject Emulator { get; private set; } = null!;
+
+    public PSObject Context { get; private set; } = null!;
+
+    /// <summary>A published configuration.</summary>
+    public PSObject Published { get; private set; } = null!;
+
+    public PSObject Config { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        await Shell.RunAllAsync("New-FhirSampleData $a -PatientCount 5 -Seed 3 -PlantedValuesPath $b", Folder["raw"], Folder["planted.ndjson"]);
+        Emulator = await Shell.RunAsync("Start-FhirDeidEmulator -DataPath $a", Folder["raw"]);
+        Context = await Shell.RunAsync("$a | Connect-FhirDeid -Emulator", Emulator);
+        Config = await Shell.RunAsync("New-AnonymizationConfig SafeHarbor");
+        Published = await Shell.RunAsync("$a | Publish-AnonymizationConfig -Name study.json", Config);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Emulator is not null) await Shell.RunAllAsync("$a | Stop-FhirDeidEmulator", Emulator);
+        Shell.Dispose();
+        Folder.Dispose();
+    }
+}
+
+public sealed class EndToEndTests(Lab lab) : IClassFixture<Lab>, IDisposable
+{
+    private readonly Shell _shell = lab.Shell;
+    private readonly TemporaryFolder _folder = new("run");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task An_export_ends_as_de_identified_files_that_hold_nothing_planted()
+    {
+        PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container research | Wait-FhirExport", lab.Published);
+        PSObject[] files = await _shell.RunAllAsync("$a | Receive-FhirExport -Destination $b", export, _folder["out"]);
+
+        Assert.Equal("Completed", export.Text("Status"));
+        Assert.Equal(lab.Published.Text("ConfigETag"), export.Text("ConfigETag"));
+        Assert.Equal(lab.Published.Text("ConfigSha256"), export.Text("ConfigSha256"));
+        Assert.Contains("Patient-1.ndjson", files.Select(file => Path.GetFileName(file.Text("FullName"))));
+        Assert.All(files, file => Assert.Equal(File.ReadLines(file.Text("FullName")).LongCount(), file.Value("Count")));
+        Assert.Equal(5, File.ReadLines(_folder["out/Patient-1.ndjson"]).Count());
+
+        string text = string.Concat(files.Select(file => File.ReadAllText(file.Text("FullName"))));
+        Assert.DoesNotContain(Planted(), value => Regex.IsMatch(text, $@"(?<!\w){Regex.Escape(value)}(?!\w)"));
+    }
+
+    [Fact]
+    public async Task The_same_configuration_gives_the_same_resources_here_and_in_the_service()
+    {
+        await _shell.RunAllAsync("$a | Start-FhirDeidExport -Container research -ResourceType Patient, Encounter | Wait-FhirExport | Receive-FhirExport -Destination $b", lab.Published, _folder["service"]);
+        await _shell.RunAllAsync("Invoke-FhirDeid -Path $a -Destination $b -Configuration $c", lab.Folder["raw"], _folder["local"], lab.Config);
+
+        foreach (string type in (string[])["Patient", "Encounter"])
+        {
+            string[] local = [.. File.ReadLines(_folder[$"local/{type}.ndjson"]).Order(StringComparer.Ordinal)];
+            Assert.NotEmpty(local);
+            Assert.Equal(local, File.ReadLines(_folder[$"service/{type}-1.ndjson"]).Order(StringComparer.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task An_export_and_a_connection_can_be_taken_up_in_another_process()
+    {
+        PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container research -ResourceType Patient", lab.Published);
+        await File.WriteAllTextAsync(_folder["export.xml"], PSSerializer.Serialize(export), TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(_folder["emulator.xml"], PSSerializer.Serialize(lab.Emulator), TestContext.Current.CancellationToken);
+
+        string output = await Shell.RunInChildAsync(Shell.Module, $$"""
+            $read = { param($name) [System.Management.Automation.PSSerializer]::Deserialize([System.IO.File]::ReadAllText("{{_folder.FullName}}/$name.xml")) }
+            $null = & $read emulator | Connect-FhirDeid -Emulator
+            & $read export | Wait-FhirExport | Receive-FhirExport -Destination '{{_folder["out"]}}'
+            """);
+
+        Assert.Equal(_folder["out/Patient-1.ndjson"], output.Trim());
+        Assert.Equal(5, File.ReadLines(output.Trim()).Count());
+    }
+
+    [Fact]
+    public async Task An_export_with_another_version_of_the_configuration_fails_and_is_not_received()
+    {
+        Outcome outcome = await _shell.TryAsync("""
+            $export = $a | ForEach-Object { Start-FhirDeidExport -Container research -ConfigName $_.ConfigName -ConfigETag '"0x1"' } | Wait-FhirExport
+            $export
+            $export | Receive-FhirExport -Destination $b
+            """, lab.Published, _folder["out"]);
+
+        Assert.Equal("Failed", Assert.Single(outcome.Output).Text("Status"));
+        Assert.Equal(["FhirDeid.ExportFailed", "FhirDeid.ExportFailed"], outcome.Errors.Select(error => error.FullyQualifiedErrorId.Split(',')[0]));
+        Assert.False(Directory.Exists(_folder["out"]));
+    }
+
+    [Fact]
+    public async Task Exporting_into_the_container_of_the_keys_is_warned_of()
+    {
+        Outcome outcome = await _shell.TryAsync("$a | Start-FhirDeidExport -Container anonymization -WhatIf", lab.Published);
+
+        Assert.Contains("keys", Assert.Single(outcome.Warnings), StringComparison.Ordinal);
+        Assert.Contains("study.json", outcome.Text, StringComparison.Ordinal);
+        Assert.Empty(outcome.Output);
+        Assert.Empty(outcome.Errors);
+    }
+
+    [Fact]
+    public async Task A_different_configuration_replaces_a_published_one_by_Force_alone()
+    {
+        PSObject first = await _shell.RunAsync("New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig -Name twice.json");
+
+        await _shell.FailsAsync("FhirDeid.ConfigExists", "New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig -Name twice.json");
+        PSObject second = await _shell.RunAsync("New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig -Name twice.json -Force");
+        Assert.NotEqual(first.Text("ConfigETag"), second.Text("ConfigETag"));
+    }
+
+    [Fact]
+    public async Task No_stream_and_no_object_shows_a_key_or_a_token()
+    {
+        Outcome outcome = await _shell.TryAsync("""
+            $config = New-AnonymizationConfig SafeHarbor -Verbose -Debug *>&1
+            [regex]::Match($config.ToJson(), '"cryptoHashKey": "(\w+)"').Groups[1].Value
+            $config
+            Get-FhirDeidContext
+            $config | Publish-AnonymizationConfig -Name quiet.json -Verbose -Debug *>&1 -OutVariable published
+            $published | Start-FhirDeidExport research -ResourceType Patient -Verbose -Debug *>&1 -OutVariable export
+            $export | Wait-FhirExport -Verbose -Debug *>&1
+            """);
+
+        Assert.Empty(outcome.Errors);
+        string key = outcome.Output[0].ToString();
+        Assert.Equal(64, key.Length);
+        string seen = outcome.Text + string.Concat(outcome.Output.Skip(1).Select(item => PSSerializer.Serialize(item, 4) + item));
+        Assert.DoesNotContain(key, seen, StringComparison.Ordinal);
+        Assert.DoesNotMatch(@"eyJ[\w-]+\.[\w-]+\.", seen);
+    }
+
+    [Fact]
+    public async Task The_context_is_the_sessions_own_and_ends_with_Disconnect()
+    {
+        using Shell other = new();
+        Assert.Empty(await other.RunAllAsync("Get-FhirDeidContext"));
+
+        PSObject context = await other.RunAsync("Connect-FhirDeid -Emulator");
+        Assert.Equal("Emulator", context.Text("Credential"));
+        Assert.StartsWith("https://", context.Text("FhirServiceUri"), StringComparison.Ordinal);
+
+        Assert.Empty(await other.RunAllAsync("Disconnect-FhirDeid; Get-FhirDeidContext"));
+        Assert.Equal(lab.Context.Text("FhirServiceUri"), (await _shell.RunAsync("Get-FhirDeidContext")).Text("FhirServiceUri"));
+    }
+
+    [Fact]
+    public async Task A_stopped_emulator_is_gone()
+    {
+        PSObject emulator = await _shell.RunAsync("Start-FhirDeidEmulator -PatientCount 1");
+        int process = (int)emulator.Value("ProcessId")!;
+        Assert.Contains(process, (await _shell.RunAllAsync("Get-FhirDeidEmulator")).Select(running => running.Value("ProcessId")));
+
+        await _shell.RunAllAsync("$a | Stop-FhirDeidEmulator -WhatIf", emulator);
+        Assert.Contains(process, (await _shell.RunAllAsync("Get-FhirDeidEmulator")).Select(running => running.Value("ProcessId")));
+
+        await _shell.RunAllAsync("$a | Stop-FhirDeidEmulator", emulator);
+        Assert.DoesNotContain(process, (await _shell.RunAllAsync("Get-FhirDeidEmulator")).Select(running => running.Value("ProcessId")));
+        Assert.Throws<ArgumentException>(() => Process.GetProcessById(process));
+        await _shell.FailsAsync("FhirDeid.EmulatorNotFound", "Stop-FhirDeidEmulator $a", process);
+    }
+
+    /// <summary>Identifying values worth looking for: an age is two digits, and would be found anywhere.</summary>
+    private string[] Planted()
+    {
+        string[] values = [.. File.ReadLines(lab.Folder["planted.ndjson"]).Select(line =>
+        {
+            using JsonDocument planted = JsonDocument.Parse(line);
+            Dictionary<string, string> fields = planted.RootElement.EnumerateObject().ToDictionary(field => field.Name, field => field.Value.ToString(), StringComparer.OrdinalIgnoreCase);
+            return fields["category"].Equals("Age", StringComparison.OrdinalIgnoreCase) ? "" : fields["value"];
+        }).Where(value => value.Length > 0).Distinct()];
+        Assert.NotEmpty(values);
+        return values;
+    }
+}
