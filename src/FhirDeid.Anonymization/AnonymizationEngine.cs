@@ -1,5 +1,6 @@
 using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Configuration;
+using FhirDeid.Anonymization.Plan;
 
 namespace FhirDeid.Anonymization;
 
@@ -9,8 +10,7 @@ public sealed class AnonymizationEngine : IAnonymization
     /// <inheritdoc/>
     public AnonymizationConfig Parse(string json, string name)
     {
-        using Anonymizer anonymizer = Anonymizer.Create(json);
-        AnonymizationConfiguration configuration = anonymizer.Configuration;
+        AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
         return new AnonymizationConfig(json)
         {
             Name = name,
@@ -20,21 +20,30 @@ public sealed class AnonymizationEngine : IAnonymization
             Parameters = new AnonymizationParameters
             {
                 HasCryptoHashKey = configuration.CryptoHashKey.Length > 0,
-                HasDateShiftKey = configuration.HasDateShiftKey,
-                HasEncryptKey = configuration.HasEncryptKey,
+                HasDateShiftKey = configuration.DateShiftKey.Length > 0,
+                HasEncryptKey = configuration.EncryptKey.Length > 0,
                 EnablePartialAgesForRedact = configuration.PartialAges,
                 EnablePartialDatesForRedact = configuration.PartialDates,
                 EnablePartialZipCodesForRedact = configuration.PartialZipCodes,
                 RestrictedZipCodeTabulationAreas = [.. configuration.RestrictedZipCodeAreas],
             },
-            Warnings = [.. configuration.Warnings],
+            Warnings = [.. Test(json).Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning).Select(finding => finding.Message)],
         };
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<AnonymizationConfigFinding> Test(string json)
+    {
+        AnonymizationConfiguration configuration = ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
+        if (findings.Any(finding => finding.Severity == AnonymizationConfigSeverity.Error))
+            return findings;
+        return [.. findings, .. PlanCheck.Run(configuration, json)];
     }
 
     /// <inheritdoc/>
     public Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>
-        NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson()), path, destination, progress, cancellation);
+        NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson(), path), path, destination, progress, cancellation);
 
     private static string MethodName(AnonymizationMethod method) => char.ToLowerInvariant(method.ToString()[0]) + method.ToString()[1..];
 }

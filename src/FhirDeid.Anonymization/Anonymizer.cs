@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Engine;
 using FhirDeid.Anonymization.Plan;
@@ -11,37 +12,46 @@ public sealed class Anonymizer : IDisposable
 {
     private readonly AnonymizationConfiguration _configuration;
     private readonly AnonymizationPlan _plan;
+    private readonly byte[] _scopeName;
     private readonly TimeProvider _clock;
     private readonly Tape _tape = new();
     private readonly DecideWalk _decide;
     private readonly WriteWalk _write = new();
     private readonly Arena _result = new();
 
-    private Anonymizer(AnonymizationConfiguration configuration, AnonymizationPlan plan, TimeProvider clock)
+    private Anonymizer(AnonymizationConfiguration configuration, AnonymizationPlan plan, byte[] scopeName, TimeProvider clock)
     {
+        _scopeName = scopeName;
         _configuration = configuration;
         _plan = plan;
         _clock = clock;
-        _decide = new DecideWalk(plan, configuration);
+        _decide = new DecideWalk(plan, configuration, scopeName);
     }
 
     internal AnonymizationConfiguration Configuration => _configuration;
 
     /// <summary>Compiles a configuration.</summary>
     /// <param name="json">The configuration file's text.</param>
+    /// <param name="path">Full path of the input file, for dateShiftScope file and folder; null where there is none, as in the service: dates then shift by the id of their document.</param>
     /// <returns>An engine for one thread.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.ConfigNotSupported</c>, <c>FhirDeid.KeyMissing</c>.</exception>
-    public static Anonymizer Create(string json) => Create(json, TimeProvider.System);
+    public static Anonymizer Create(string json, string? path = null) => Create(json, path, TimeProvider.System);
 
-    internal static Anonymizer Create(string json, TimeProvider clock)
+    internal static Anonymizer Create(string json, string? path, TimeProvider clock)
     {
-        AnonymizationConfiguration configuration = AnonymizationConfiguration.Read(json);
-        return new Anonymizer(configuration, new AnonymizationPlan(configuration), clock);
+        AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
+        string? scope = configuration.DateShiftScope switch
+        {
+            DateShiftScope.File => Path.GetFileName(path),
+            DateShiftScope.Folder => Path.GetFileName(Path.GetDirectoryName(path)),
+            _ => null,
+        };
+        return new Anonymizer(configuration, new AnonymizationPlan(configuration), Encoding.UTF8.GetBytes(scope ?? ""), clock);
     }
 
     /// <summary>Gives another thread its own engine on the same plan and keys.</summary>
     /// <returns>A new engine.</returns>
-    public Anonymizer Clone() => new(_configuration, _plan, _clock);
+    public Anonymizer Clone() => new(_configuration, _plan, _scopeName, _clock);
 
     /// <summary>De-identifies one resource.</summary>
     /// <param name="resource">One resource as UTF-8 JSON, without a line end.</param>

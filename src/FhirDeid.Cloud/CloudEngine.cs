@@ -37,7 +37,7 @@ public sealed class CloudEngine : ICloud
 
         TokenCredential credential = TokenCredentials.Of(options, scope, cloud, emulatorClient);
         FhirService service = new(fhirService, credential, scope, transport, _retryDelay);
-        await service.ReadCapabilitiesAsync(cancellation).ConfigureAwait(false);
+        await service.CheckCapabilitiesAsync(cancellation).ConfigureAwait(false);
         AccessToken token = await credential.GetTokenAsync(new TokenRequestContext([scope]), cancellation).ConfigureAwait(false);
         AccessTokenClaims claims = AccessTokenClaims.Of(token.Token);
         FhirDeidContext context = new()

@@ -13,7 +13,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
 
     public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
-        Uri kickOff = service.Address(KickOff.Query(request, service.ResourceTypes));
+        Uri kickOff = service.Address(KickOff.Query(request));
         FhirAnswer answer = await service.GetAsync(kickOff, "application/fhir+json", cancellation, typeof(FhirResponseClassifier.KickOff)).ConfigureAwait(false);
         switch (answer.Status)
         {
@@ -88,7 +88,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         }
     }
 
-    public Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination,
+    public Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
         if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors or FhirExportStatus.NotDeidentified))
@@ -102,6 +102,6 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
                 $"The FHIR service does not confirm that export {export.JobId} used configuration '{export.ConfigName}': its files may hold identified data and are not received.",
                 "Ask for the export again with Get-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
         }
-        return ExportDownload.ReceiveAsync(storage, export, file, destination, progress, cancellation);
+        return ExportDownload.ReceiveAsync(storage, export, file, destination, force, progress, cancellation);
     }
 }

@@ -31,6 +31,9 @@ internal static class AzuriteInstallation
         string unfinished = $"{folder}.{Path.GetRandomFileName()}";
         try
         {
+            await using FileStream turn = await TakeTurnAsync(folder, cancellation);
+            if (File.Exists(Azurite.MainScript(folder))) return folder;
+
             foreach (string source in Directory.EnumerateFiles(Sources, "package*.json", SearchOption.AllDirectories).Append(Path.Combine(Sources, "absent", "index.js")))
             {
                 string copy = Path.Combine(unfinished, Path.GetRelativePath(Sources, source));
@@ -39,15 +42,7 @@ internal static class AzuriteInstallation
             }
 
             await InstallAsync(npm, unfinished, cancellation);
-            try
-            {
-                Directory.Move(unfinished, folder);
-            }
-            catch (IOException) when (File.Exists(Azurite.MainScript(folder)))
-            {
-                // Another process was faster.
-            }
-
+            Directory.Move(unfinished, folder);
             return folder;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -66,6 +61,24 @@ internal static class AzuriteInstallation
         string hash = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(Sources, "package-lock.json"))))[..8];
         string root = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
         return Path.Combine(root, "FhirDeid", $"azurite-{Version}-{hash}");
+    }
+
+    // Emulators that start at the same time, as tests do, wait for the one that fetches.
+    private static async Task<FileStream> TakeTurnAsync(string folder, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
+        string path = folder + ".lock";
+        for (int attempts = 0; ; await Task.Delay(TimeSpan.FromMilliseconds(200), cancellation))
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+            }
+            catch (IOException) when (File.Exists(path) || attempts++ < 3)
+            {
+                // Another process holds it, or has just deleted it.
+            }
+        }
     }
 
     private static async Task InstallAsync(string npm, string folder, CancellationToken cancellation)
@@ -96,9 +109,11 @@ internal static class AzuriteInstallation
         await output;
         if (process.ExitCode != 0 || !File.Exists(Azurite.MainScript(folder)))
         {
-            IEnumerable<string> last = (await errors).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                .Where(line => !line.StartsWith("npm warn", StringComparison.OrdinalIgnoreCase)).TakeLast(5);
-            throw Failed(folder, $"npm ended with exit code {process.ExitCode}. {string.Join(" ", last)}");
+            // Its first lines say what is wrong; a stack and hints follow. Warnings are about what works all the same.
+            IEnumerable<string> reasons = (await errors).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Where(line => !line.StartsWith("npm warn", StringComparison.OrdinalIgnoreCase))
+                .Select(line => line.Replace("npm error ", "", StringComparison.OrdinalIgnoreCase)).Take(4);
+            throw Failed(folder, $"npm ended with exit code {process.ExitCode}. {string.Join("; ", reasons)}");
         }
     }
 

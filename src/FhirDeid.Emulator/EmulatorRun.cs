@@ -19,7 +19,11 @@ internal static class EmulatorRun
         {
             using ResourceStore resources = ResourceStore.Load(arguments.Data ?? await GenerateAsync(), stop);
             using RunCertificates certificates = RunCertificates.Create(folder.FullName);
-            using SocketsHttpHandler handler = new() { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = certificates.Trust } };
+            using SocketsHttpHandler handler = new()
+            {
+                SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = certificates.Trust },
+                UseProxy = false, // the user's proxy does not lead back to this machine
+            };
             using HttpClient http = new(handler);
 
             string azuriteFolder = await AzuriteInstallation.EnsureAsync(arguments.AzuriteFolder, Progress, stop);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Http.Extensions;
 
 namespace FhirDeid.Emulator;
@@ -73,7 +74,7 @@ internal sealed class FhirService : IAsyncDisposable
         {
             await application.StartAsync(cancellation);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or SocketException)
         {
             await application.DisposeAsync();
             throw new FhirDeidException("PortInUse", FhirDeidErrorCategory.ResourceExists,

@@ -61,7 +61,8 @@ internal sealed class Tokens
         string authorization = request.Headers.Authorization.ToString();
         if (!authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)) throw Unauthorized("Bearer");
 
-        TokenValidationResult result = await _handler.ValidateTokenAsync(authorization[Scheme.Length..].Trim(), new TokenValidationParameters
+        string token = authorization[Scheme.Length..].Trim();
+        TokenValidationResult result = await _handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
             ValidIssuer = Issuer,
             ValidAudience = audience,
@@ -71,7 +72,7 @@ internal sealed class Tokens
         if (result.IsValid) return new ClaimsPrincipal(result.ClaimsIdentity);
         throw Unauthorized($"Bearer error=\"invalid_token\", error_description=\"{result.Exception switch
         {
-            SecurityTokenInvalidAudienceException e => $"The audience '{e.InvalidAudience}' is invalid",
+            SecurityTokenInvalidAudienceException => $"The audience '{string.Join(", ", new JsonWebToken(token).Audiences)}' is invalid",
             SecurityTokenExpiredException e => $"The token expired at '{e.Expires:MM/dd/yyyy HH:mm:ss}'",
             SecurityTokenInvalidIssuerException e => $"The issuer '{e.InvalidIssuer}' is invalid",
             _ => "The signature is invalid",

@@ -28,15 +28,15 @@ public sealed partial class CaseTests
         JsonNode test = JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Cases", file + ".json")))!.AsArray()
             .Single(node => node!["about"]!.GetValue<string>() == about)!;
         JsonObject parameters = test["parameters"]?.DeepClone().AsObject() ?? [];
-        string config = Engine.Config(parameters, [.. test["rules"]!.AsArray().Select(rule => (rule![0]!.GetValue<string>(), rule[1]!.GetValue<string>()))]);
-        using Anonymizer anonymizer = Anonymizer.Create(config, Engine.Clock);
+        string config = Engine.Config(parameters, [.. test["rules"]!.AsArray().Select(rule => rule!.AsArray())]);
+        using Anonymizer anonymizer = Anonymizer.Create(config, test["path"]?.GetValue<string>(), Engine.Clock);
 
         string actual = Engine.Run(anonymizer, test["inputText"]?.GetValue<string>() ?? test["input"]!.ToJsonString());
 
         string key = parameters["cryptoHashKey"]?.GetValue<string>() ?? "";
         string expected = Hashes().Replace(Expand(test["output"]!).ToJsonString(), match => Hmac(key, match.Groups["text"].Value));
         JsonText.Equal(expected, actual);
-        Assert.Equal(test["warnings"]?.GetValue<int>() ?? 0, anonymizer.Configuration.Warnings.Count);
+        Assert.Equal(test["warnings"]?.GetValue<int>() ?? 0, new AnonymizationEngine().Parse(config, "case").Warnings.Length);
     }
 
     [GeneratedRegex(@"hmac:(?<text>[^""/]+(?=/_history)|[^""]+)")]
@@ -47,7 +47,7 @@ public sealed partial class CaseTests
 
     private static JsonNode Expand(JsonNode node)
     {
-        if (node is JsonValue value && value.TryGetValue(out string? text) && text is "REDACTED" or "ABSTRED" or "CRYTOHASH")
+        if (node is JsonValue value && value.TryGetValue(out string? text) && text is "REDACTED" or "ABSTRED" or "CRYTOHASH" or "PERTURBED" or "SUBSTITUTED")
             return node.Parent is JsonArray ? Label(node.GetValue<string>()) : node.DeepClone();
         return node switch
         {
@@ -57,10 +57,15 @@ public sealed partial class CaseTests
         };
     }
 
-    private static JsonObject Label(string code) => new()
+    private static JsonObject Label(string code) => code switch
     {
-        ["system"] = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-        ["code"] = code,
-        ["display"] = code switch { "REDACTED" => "redacted", "ABSTRED" => "abstracted", _ => "cryptographic hash function" },
+        "PERTURBED" => new() { ["code"] = code, ["display"] = "exact value is replaced with another exact value" },
+        "SUBSTITUTED" => new() { ["code"] = code, ["display"] = "exact value is replaced with a predefined value" },
+        _ => new()
+        {
+            ["system"] = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            ["code"] = code,
+            ["display"] = code switch { "REDACTED" => "redacted", "ABSTRED" => "abstracted", _ => "cryptographic hash function" },
+        },
     };
 }

@@ -18,6 +18,9 @@ public sealed class ConfigurationTests
     [InlineData("""{ "fhirPathRules": [{ "Path": "Patient.name", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name", "method": "frobnicate" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": " ", "method": "redact" }] }""")]
+    [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.", "method": "redact" }] }""")]
+    [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.where(use='official'", "method": "redact" }] }""")]
+    [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.foo()", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name", "path": "Patient.id", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [], "parameters": { "encryptKey": "0123456789abcde" } }""")]
     [InlineData("""{ "fhirPathRules": [], "parameters": { "dateShiftScope": "patient" } }""")]
@@ -32,9 +35,7 @@ public sealed class ConfigurationTests
     }
 
     [Theory]
-    [InlineData("Patient.name", "dateShift")]
     [InlineData("Patient.name", "Encrypt")]
-    [InlineData("Patient.name", "substitute")]
     [InlineData("Patient.name", "perturb")]
     [InlineData("Patient.name", "generalize")]
     [InlineData("Patient.name.where(use='official')", "redact")]
@@ -43,19 +44,31 @@ public sealed class ConfigurationTests
     [InlineData("Patient.descendants()", "redact")]
     [InlineData("Patient.name.exists()", "redact")]
     [InlineData("Patient.name and true", "redact")]
-    [InlineData("Patient.name.", "redact")]
-    [InlineData("Patient.name.where(use='official'", "redact")]
     [InlineData("Patient.contact.Address", "redact")]
     [InlineData("nodesByType('Address').where(use='home')", "redact")]
     public void What_is_not_built_is_refused_as_a_whole_and_no_rule_is_skipped(string path, string method)
     {
-        string json = Engine.Config(new() { ["cryptoHashKey"] = "k" }, ("Patient.id", "redact"), (path, method));
+        string json = $$"""
+            { "fhirPathRules": [{ "path": "Patient.id", "method": "redact" }, { "path": "{{path}}", "method": "{{method}}", "span": 1, "cases": { "true": "'x'" } }],
+              "parameters": { "encryptKey": "0123456789abcdef" } }
+            """;
 
         FhirDeidException error = Assert.Throws<FhirDeidException>(() => Anonymizer.Create(json));
 
         Assert.Equal("FhirDeid.ConfigNotSupported", error.ErrorId);
         Assert.Contains("Rule 2", error.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("""{ "path": "Patient.gender", "method": "substitute" }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.birthDate", "method": "substitute", "replaceWith": "someday" }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.active", "method": "substitute", "replaceWith": "yes" }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": "x" }""", "FhirDeid.ConfigNotSupported")]
+    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": { "text": "x" } }""", "FhirDeid.ConfigNotSupported")]
+    [InlineData("""{ "path": "nodesByName('value')", "method": "substitute", "replaceWith": "x" }""", "FhirDeid.ConfigNotSupported")]
+    [InlineData("""{ "path": "Patient.birthDate", "method": "dateShift" }""", "FhirDeid.KeyMissing")]
+    public void A_rule_that_cannot_do_its_work_is_refused_when_the_configuration_is_read(string rule, string errorId) =>
+        Assert.Equal(errorId, Assert.Throws<FhirDeidException>(() => Anonymizer.Create($$"""{ "fhirPathRules": [{{rule}}] }""")).ErrorId);
 
     [Fact]
     public void A_hash_rule_without_a_key_is_refused() =>

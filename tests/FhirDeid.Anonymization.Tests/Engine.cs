@@ -10,12 +10,24 @@ internal static class Engine
     /// <summary>26 November 2026: who was born before 27 November 1936 is over 89.</summary>
     public static TimeProvider Clock { get; } = new FixedClock();
 
-    public static string Config(JsonObject? parameters, params (string Path, string Method)[] rules) => new JsonObject
+    public static string Config(JsonObject? parameters, params (string Path, string Method)[] rules) =>
+        Config(parameters, [.. rules.Select(rule => new JsonArray(rule.Path, rule.Method))]);
+
+    /// <summary>Each rule: path, method, and for substitute the replacement.</summary>
+    public static string Config(JsonObject? parameters, params JsonArray[] rules) => new JsonObject
     {
         ["fhirVersion"] = "R4",
-        ["fhirPathRules"] = new JsonArray([.. rules.Select(rule => new JsonObject { ["path"] = rule.Path, ["method"] = rule.Method })]),
+        ["fhirPathRules"] = new JsonArray([.. rules.Select(Rule)]),
         ["parameters"] = parameters?.DeepClone() ?? new JsonObject(),
     }.ToJsonString();
+
+    private static JsonObject Rule(JsonArray rule)
+    {
+        JsonObject json = new() { ["path"] = rule[0]!.DeepClone(), ["method"] = rule[1]!.DeepClone() };
+        if (rule.Count > 2)
+            json["replaceWith"] = rule[2]?.DeepClone();
+        return json;
+    }
 
     public static string Run(Anonymizer anonymizer, string resource)
     {
@@ -26,7 +38,7 @@ internal static class Engine
 
     public static string Run(string config, string resource)
     {
-        using Anonymizer anonymizer = Anonymizer.Create(config, Clock);
+        using Anonymizer anonymizer = Anonymizer.Create(config, null, Clock);
         return Run(anonymizer, resource);
     }
 

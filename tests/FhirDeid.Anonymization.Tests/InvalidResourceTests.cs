@@ -66,7 +66,7 @@ public sealed class InvalidResourceTests
     [Fact]
     public void An_engine_goes_on_after_a_failure()
     {
-        using Anonymizer anonymizer = Anonymizer.Create(Config, Engine.Clock);
+        using Anonymizer anonymizer = Anonymizer.Create(Config, null, Engine.Clock);
         Assert.Throws<FhirDeidException>(() => Engine.Run(anonymizer, """{"resourceType":"Patient","name":[{"text":"x"}],"entry":[]}"""));
 
         JsonText.Equal("""{"resourceType":"Patient","gender":"male"}""", Engine.Run(anonymizer, """{"resourceType":"Patient","gender":"male"}"""));

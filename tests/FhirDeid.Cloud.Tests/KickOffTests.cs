@@ -88,7 +88,6 @@ public sealed class KickOffTests : IAsyncLifetime
     [InlineData("c.json", "\"1\"", "research\n", "ContainerInvalid")]
     [InlineData("c.json", "\"1\"", "research", "ResourceTypeInvalid", "patient")]
     [InlineData("c.json", "\"1\"", "research", "ResourceTypeInvalid", "Patient,Observation")]
-    [InlineData("c.json", "\"1\"", "research", "ResourceTypeInvalid", "Pateint")]
     [InlineData("c.json", "\"1\"", "research", "ResourceTypeInvalid", "")]
     public async Task What_could_export_identified_data_or_fail_later_is_refused_before_any_request(string? config, string etag, string? container, string error, string? type = null)
     {

@@ -39,8 +39,8 @@ public sealed class ReceiveTests : IAsyncLifetime
 
     private FhirExportFile File(long? count = 2, string? url = null) => new() { Type = "Patient", Url = new Uri(url ?? $"{_service.BlobBase}/{Path}"), Count = count };
 
-    private Task<ReceivedFhirFile> ReceiveAsync(FhirExportFile? file = null, FhirExport? export = null, string? destination = null, CancellationToken? cancellation = null, IProgress<FhirDeidProgress>? progress = null) =>
-        _connection.ReceiveFileAsync(export ?? Export, file ?? File(), destination ?? Destination, progress ?? new Silent(), cancellation ?? TestContext.Current.CancellationToken);
+    private Task<ReceivedFhirFile> ReceiveAsync(FhirExportFile? file = null, FhirExport? export = null, string? destination = null, CancellationToken? cancellation = null, IProgress<FhirDeidProgress>? progress = null, bool force = false) =>
+        _connection.ReceiveFileAsync(export ?? Export, file ?? File(), destination ?? Destination, force, progress ?? new Silent(), cancellation ?? TestContext.Current.CancellationToken);
 
     private void AssertNothingRemains() => Assert.Empty(Directory.EnumerateFileSystemEntries(_folder));
 
@@ -188,6 +188,20 @@ public sealed class ReceiveTests : IAsyncLifetime
         await Failure.Of("FileExists", () => ReceiveAsync());
 
         Assert.Equal("mine", await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
+        Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
+    }
+
+    [Fact]
+    public async Task Force_replaces_a_file_by_a_complete_one_alone()
+    {
+        await System.IO.File.WriteAllTextAsync(Destination, "mine", TestContext.Current.CancellationToken);
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + Plain));
+
+        await Failure.Of("CountMismatch", () => ReceiveAsync(File(3), force: true));
+        Assert.Equal("mine", await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
+
+        await ReceiveAsync(force: true);
+        Assert.Equal(Labelled + Plain, await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
         Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
     }
 

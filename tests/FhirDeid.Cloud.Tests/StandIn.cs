@@ -36,7 +36,7 @@ public sealed class StandIn : IAsyncDisposable
     public IEnumerable<Received> FhirRequests => _requests.Where(r => r.Port == Fhir.Port && r.Target != "/token" && r.Target != "/metadata");
     public IEnumerable<Received> TokenRequests => _requests.Where(r => r.Target == "/token");
 
-    public string Metadata { get; set; } = """{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1","rest":[{"resource":[{"type":"Patient"},{"type":"Observation"}]}]}""";
+    public string Metadata { get; set; } = """{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1"}""";
     public Func<HttpContext, Task>? OnMetadata { get; set; }
     public Func<HttpContext, Task>? OnToken { get; set; }
     public Func<HttpContext, Task> OnKickOff { get; set; } = null!;

@@ -22,9 +22,7 @@ public sealed class Service : IDisposable
     public Service(FhirDeidEmulator emulator)
     {
         Emulator = emulator;
-        X509ChainPolicy trust = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-        trust.CustomTrustStore.Add(X509Certificate2.CreateFromPem(emulator.CertificateAuthority));
-        _http = new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust } });
+        _http = NewHttpClient();
         Blobs = new BlobServiceClient(emulator.BlobEndpoint, DelegatedTokenCredential.Create(
             (_, _) => throw new NotSupportedException(),
             async (_, _) => new AccessToken(await TokenAsync("https://storage.azure.com"), DateTimeOffset.UtcNow.AddHours(1))),
@@ -38,6 +36,14 @@ public sealed class Service : IDisposable
     public string Audience => Emulator.FhirServiceUri!.GetLeftPart(UriPartial.Authority);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    /// <summary>A client that trusts this run's certificate authority.</summary>
+    public HttpClient NewHttpClient()
+    {
+        X509ChainPolicy trust = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        trust.CustomTrustStore.Add(X509Certificate2.CreateFromPem(Emulator.CertificateAuthority));
+        return new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust }, UseProxy = false });
+    }
 
     public static async Task<Service> StartAsync(FhirDeidEmulatorOptions options)
     {

@@ -48,7 +48,7 @@ internal sealed class StandInConnection : IFhirDeidConnection
         return Task.FromResult((answers.Count > 1 ? answers.Dequeue() : answers.Peek())(export));
     }
 
-    public async Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    public async Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
         Received.Add(destination);
         await File.WriteAllTextAsync(destination, "{}\n", cancellation);

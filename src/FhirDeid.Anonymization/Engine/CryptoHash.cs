@@ -15,7 +15,7 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
     public void WriteValue(ReadOnlySpan<byte> text, Arena arena)
     {
         arena.Append((byte)'"');
-        Write(Trim(text), arena);
+        WriteHex(Trim(text), arena);
         arena.Append((byte)'"');
     }
 
@@ -29,7 +29,7 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
         // What stays readable is made of characters that JSON does not escape, but for the backslash.
         AppendEscaped(text[..start], arena);
         if (start < end)
-            Write(text[start..end], arena);
+            WriteHex(text[start..end], arena);
         arena.Append(text[end..]);
         arena.Append((byte)'"');
     }
@@ -127,7 +127,8 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
         }
     }
 
-    private void Write(ReadOnlySpan<byte> text, Arena arena)
+    /// <summary>Writes the hash of a text, without quotes.</summary>
+    public void WriteHex(ReadOnlySpan<byte> text, Arena arena)
     {
         Span<byte> hash = stackalloc byte[32];
         _hmac.AppendData(text);

@@ -10,11 +10,16 @@ namespace FhirDeid.Anonymization.Engine;
 
 /// <summary>Second walk: finds the R4 element of every token, checks it, and decides what is written for it.</summary>
 /// <remarks>Nothing passes unexamined: what the R4 model does not know is an error of the resource. Iterative, linear in the number of tokens.</remarks>
-internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfiguration configuration) : IDisposable
+/// <param name="plan">The compiled rules.</param>
+/// <param name="configuration">The parameters.</param>
+/// <param name="scopeName">Name of the input file or folder that dates shift by; empty where they shift by the document's id.</param>
+internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfiguration configuration, byte[] scopeName) : IDisposable
 {
     private readonly PrimitiveReader _primitives = new();
     private readonly Redaction _redaction = new(configuration);
     private readonly CryptoHash _hash = new(configuration.CryptoHashKey);
+    private readonly DateShift _dateShift = new(configuration);
+    private readonly DocumentId _documentId = new();
     private Frame[] _frames = new Frame[32];
     private int _depth;
     private ResourceContext[] _resources = new ResourceContext[8];
@@ -64,6 +69,8 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         _depth = _resourceCount = 0;
         _today = today;
         OpenResource(json, tokens, 0, null);
+        if (configuration.ShiftsByDocumentId(scopeName))
+            _documentId.Read(json, tokens, plan, _frames[0].State, _hash, _primitives);
         for (int i = 1; _depth > 0;)
         {
             ref Frame frame = ref _frames[_depth - 1];
@@ -215,6 +222,8 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     {
         ref Frame frame = ref _frames[--_depth];
         ref Token token = ref tokens[frame.Token];
+        if ((frame.SeenTwins & ~frame.Seen) != 0)
+            CreateValues(tokens, ref frame);
         if (frame.IsResource)
             CloseResource(json, tokens, ref frame);
         else if (frame.IsChanged && frame.HasContent && frame.State.Type.Name == "Extension" && token.Kind == JsonTokenType.StartObject)
@@ -315,6 +324,13 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
                 else
                     _hash.WriteValue(text, Arena);
                 break;
+            case AnonymizationMethod.DateShift:
+                isWritten = Shift(text, state, ref frame);
+                break;
+            case AnonymizationMethod.Substitute:
+                Record(frame.Resource, state.DecidedBy, Operations.Substitute);
+                isWritten = TrySubstitute(state);
+                break;
             case AnonymizationMethod.CryptoHash:
                 // No boolean, number or date can hold a hash: the value goes.
                 Record(frame.Resource, state.DecidedBy, Operations.Redact);
@@ -346,6 +362,73 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         return false;
     }
 
+    /// <summary>Shifts a date; returns whether anything of it stays. What has no day, or who is over 89, is redacted.</summary>
+    private bool Shift(ReadOnlySpan<byte> text, PlanState state, ref Frame frame)
+    {
+        FhirDate.TryParse(text, allowTime: true, out FhirDate date);
+        int owner = Owner(frame.Resource, state.DecidedBy);
+        ReadOnlySpan<byte> prefix = scopeName.Length > 0 ? scopeName : _documentId.At(owner == 0 ? state.DecidedBy.Rule : int.MaxValue);
+        if (date.Day > 0 && !date.IsOver89(_today) && _dateShift.TryWrite(text, date, prefix, Arena))
+        {
+            Record(frame.Resource, state.DecidedBy, Operations.Perturb);
+            return true;
+        }
+        Record(frame.Resource, state.DecidedBy, Operations.Redact);
+        return date.Day == 0 && _redaction.TryYear(text, _today, Arena);
+    }
+
+    /// <summary>Writes the replacement that the rule gives; what lies below the node that the rule names is removed.</summary>
+    private bool TrySubstitute(PlanState state)
+    {
+        if (!state.IsMatched || plan.Rule(state.DecidedBy).ReplaceWith is not { Length: > 0 } text)
+            return false;
+        ReadOnlySpan<byte> utf8 = Encoding.UTF8.GetBytes(text);
+        if (state.Type.Syntax is PrimitiveSyntax.Boolean or PrimitiveSyntax.Integer or PrimitiveSyntax.Decimal)
+            PrimitiveReader.WriteCanonical(utf8, state.Type, Arena);
+        else
+            Arena.Append(JsonSerializer.SerializeToUtf8Bytes(text, Redaction.RelaxedJson));
+        return true;
+    }
+
+    /// <summary>A substitute gives a value also to a primitive that has only an id or extensions.</summary>
+    private void CreateValues(Span<Token> tokens, ref Frame frame)
+    {
+        for (int i = frame.Token + 1; i < tokens[frame.Token].Next; i = tokens[i].Next)
+        {
+            ref Token token = ref tokens[i];
+            if (!token.IsTwin || token.Twin != 0 || token.Kind == JsonTokenType.Null)
+                continue;
+            PlanState state = frame.State.Child(plan, token.Property!);
+            if (state.DecidedBy.Rule < 0 || plan.Method(state.DecidedBy) != AnonymizationMethod.Substitute)
+                continue;
+            Record(frame.Resource, state.DecidedBy, Operations.Substitute);
+            token.ArenaStart = Arena.Length;
+            int items = token.Kind == JsonTokenType.StartArray ? CountItems(tokens, i) : 1;
+            if (token.Property!.IsCollection)
+                Arena.Append((byte)'[');
+            bool hasValue = true;
+            for (int item = 0; item < items; item++)
+            {
+                if (item > 0)
+                    Arena.Append((byte)',');
+                hasValue &= TrySubstitute(state);
+            }
+            if (token.Property.IsCollection)
+                Arena.Append((byte)']');
+            token.ArenaLength = hasValue && items > 0 ? Arena.Length - token.ArenaStart : 0;
+            frame.HasContent |= token.ArenaLength > 0;
+            frame.IsChanged = true;
+        }
+    }
+
+    private static int CountItems(Span<Token> tokens, int array)
+    {
+        int count = 0;
+        for (int i = array + 1; i < tokens[array].Next; i = tokens[i].Next)
+            count++;
+        return count;
+    }
+
     private bool KeepsAge(ReadOnlySpan<byte> json, Span<Token> tokens, int age, out bool isInYears)
     {
         ReadOnlySpan<byte> value = default;
@@ -369,11 +452,14 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     }
 
     /// <summary>Notes what a rule did, for the resource whose rule it is.</summary>
-    private void Record(int resource, RuleReference rule, Operations operation)
+    private void Record(int resource, RuleReference rule, Operations operation) => _resources[Owner(resource, rule)].Operations |= operation;
+
+    /// <summary>The resource whose rule it is.</summary>
+    private int Owner(int resource, RuleReference rule)
     {
         for (int hops = rule.Hops; hops > 0; hops--)
             resource = _resources[resource].Parent;
-        _resources[resource].Operations |= operation;
+        return resource;
     }
 
     private void CloseResource(ReadOnlySpan<byte> json, Span<Token> tokens, ref Frame frame)
@@ -400,7 +486,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
                 continue;
             if (tokens[i].Property!.Name == "security")
                 tokens[i].Action = TokenAction.Descend;
-            else if (tokens[i] is { Property.Name: "lastUpdated", Action: TokenAction.Copy })
+            else if (tokens[i].Property!.Name == "lastUpdated")
                 NormaliseInstant(json, ref tokens[i]);
         }
     }
@@ -408,7 +494,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     /// <summary>The service writes <c>meta</c> anew when it adds a label: <c>lastUpdated</c> then has a numeric zone and no trailing zeros in its fraction.</summary>
     private void NormaliseInstant(ReadOnlySpan<byte> json, ref Token token)
     {
-        string text = Encoding.ASCII.GetString(json[(token.Start + 1)..(token.End - 1)]);
+        string text = Encoding.ASCII.GetString(token.Action == TokenAction.Replace ? Arena.Slice(token.ArenaStart, token.ArenaLength) : json[token.Start..token.End]).Trim('"');
         if (text.Length <= 19 || !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
             return;
         token.Action = TokenAction.Replace;

@@ -52,24 +52,29 @@ internal sealed class PrimitiveReader
         text = isString ? Unescape(json, token) : json[token.Start..token.End];
         if (text.IsEmpty)
             return false;
-        switch (type.Syntax)
+        bool needsString = type.Syntax is PrimitiveSyntax.Text or PrimitiveSyntax.Date or PrimitiveSyntax.DateTime or PrimitiveSyntax.Time;
+        if (needsString && !isString || !IsValid(text, type.Syntax))
+            throw new ResourceException($"a value is not a FHIR {type.Name}");
+        return type.Syntax switch
         {
-            case PrimitiveSyntax.Text when isString:
-                return true;
-            case PrimitiveSyntax.Boolean when text.SequenceEqual("true"u8) || text.SequenceEqual("false"u8):
-                return !isString;
-            case PrimitiveSyntax.Integer when Utf8Parser.TryParse(text, out int _, out int read) && read == text.Length:
-                return !isString && (text.Length == 1 || text[0] is >= (byte)'1' and <= (byte)'9');
-            case PrimitiveSyntax.Decimal when TryDecimal(text, out _):
-                return !isString && text.Length <= 28 && text[0] != '-' && text.IndexOfAny((byte)'e', (byte)'E') < 0;
-            case PrimitiveSyntax.Date when isString && FhirDate.TryParse(text, allowTime: false, out _):
-            case PrimitiveSyntax.DateTime when isString && FhirDate.TryParse(text, allowTime: true, out _):
-            case PrimitiveSyntax.Time when isString && FhirDate.IsTime(text, allowZone: false):
-                return true;
-            default:
-                throw new ResourceException($"a value is not a FHIR {type.Name}");
-        }
+            PrimitiveSyntax.Boolean => !isString,
+            PrimitiveSyntax.Integer => !isString && (text.Length == 1 || text[0] is >= (byte)'1' and <= (byte)'9'),
+            PrimitiveSyntax.Decimal => !isString && text.Length <= 28 && text[0] != '-' && text.IndexOfAny((byte)'e', (byte)'E') < 0,
+            _ => true,
+        };
     }
+
+    /// <summary>Whether a text is a value of a primitive type.</summary>
+    public static bool IsValid(ReadOnlySpan<byte> text, PrimitiveSyntax syntax) => syntax switch
+    {
+        PrimitiveSyntax.Boolean => text.SequenceEqual("true"u8) || text.SequenceEqual("false"u8),
+        PrimitiveSyntax.Integer => Utf8Parser.TryParse(text, out int _, out int read) && read == text.Length,
+        PrimitiveSyntax.Decimal => TryDecimal(text, out _),
+        PrimitiveSyntax.Date => FhirDate.TryParse(text, allowTime: false, out _),
+        PrimitiveSyntax.DateTime => FhirDate.TryParse(text, allowTime: true, out _),
+        PrimitiveSyntax.Time => FhirDate.IsTime(text, allowZone: false),
+        _ => true,
+    };
 
     /// <summary>Writes a number or boolean the way the service writes it: no quotes, no exponent, no −0, at most 29 digits.</summary>
     public static void WriteCanonical(ReadOnlySpan<byte> text, FhirType type, Arena arena)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using FhirDeid.Anonymization.Configuration;
 
@@ -9,6 +10,8 @@ namespace FhirDeid.Anonymization.Engine;
 /// <remarks>HIPAA §164.514(b)(2)(i)(B) and (C): the year of a date, ages up to 89, three digits of a ZIP code with enough people.</remarks>
 internal sealed class Redaction(AnonymizationConfiguration configuration)
 {
+    internal static readonly JsonSerializerOptions RelaxedJson = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private static readonly string[][] UnitsPerYear =
     [
         ["1", "a", "yr", "yrs", "year", "years"],
@@ -63,6 +66,4 @@ internal sealed class Redaction(AnonymizationConfiguration configuration)
         return configuration.PartialAges && !comparator.StartsWith('>') && known is not null && PrimitiveReader.TryDecimal(value, out decimal age)
             && age / decimal.Parse(known[0], CultureInfo.InvariantCulture) <= 89;
     }
-
-    private static readonly JsonSerializerOptions RelaxedJson = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }

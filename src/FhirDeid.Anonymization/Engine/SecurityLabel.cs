@@ -8,6 +8,8 @@ internal enum Operations : byte
     Redact = 1,
     Abstract = 2,
     CryptoHash = 4,
+    Perturb = 8,
+    Substitute = 16,
 }
 
 /// <summary>The coding in <c>meta.security</c> that says what was done.</summary>
@@ -23,6 +25,8 @@ internal sealed record SecurityLabel(Operations Operation, byte[] System, byte[]
         ObservationValue(Operations.Redact, "REDACTED", "redacted"),
         ObservationValue(Operations.Abstract, "ABSTRED", "abstracted"),
         ObservationValue(Operations.CryptoHash, "CRYTOHASH", "cryptographic hash function"),
+        WithoutSystem(Operations.Perturb, "PERTURBED", "exact value is replaced with another exact value"),
+        WithoutSystem(Operations.Substitute, "SUBSTITUTED", "exact value is replaced with a predefined value"),
     ];
 
     private static SecurityLabel ObservationValue(Operations operation, string code, string display)
@@ -30,6 +34,9 @@ internal sealed record SecurityLabel(Operations Operation, byte[] System, byte[]
         const string CodeSystem = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
         return new SecurityLabel(operation, Utf8(CodeSystem), Utf8(code), Utf8($$"""{"system":"{{CodeSystem}}","code":"{{code}}","display":"{{display}}"}"""));
     }
+
+    private static SecurityLabel WithoutSystem(Operations operation, string code, string display) =>
+        new(operation, [], Utf8(code), Utf8($$"""{"code":"{{code}}","display":"{{display}}"}"""));
 
     private static byte[] Utf8(string text) => global::System.Text.Encoding.UTF8.GetBytes(text);
 }

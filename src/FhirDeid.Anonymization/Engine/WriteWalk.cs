@@ -61,7 +61,7 @@ internal sealed class WriteWalk
             frame.Cursor = token.Next;
             if (tokens[frame.Token].Kind == JsonTokenType.StartArray)
                 Item(json, tokens, index, ref frame, decided, output);
-            else if (token.IsWritten)
+            else if (token.IsWritten || token.IsTwin && token.ArenaLength > 0)
                 Property(json, tokens, index, ref frame, decided, output);
         }
     }
@@ -69,6 +69,17 @@ internal sealed class WriteWalk
     private void Property(ReadOnlySpan<byte> json, Span<Token> tokens, int index, ref Frame frame, DecideWalk decided, Arena output)
     {
         ref Token token = ref tokens[index];
+        if (token.IsTwin && token.ArenaLength > 0)
+        {
+            // A value that a substitute gave to a primitive without one.
+            Comma(ref frame, output);
+            output.Append((byte)'"');
+            output.Append(token.Property!.Utf8Name);
+            output.Append("\":"u8);
+            output.Append(decided.Arena.Slice(token.ArenaStart, token.ArenaLength));
+            if (!token.IsWritten)
+                return;
+        }
         Comma(ref frame, output);
         output.Append(json.Slice(token.NameStart - 1, token.NameLength + 2));
         output.Append((byte)':');

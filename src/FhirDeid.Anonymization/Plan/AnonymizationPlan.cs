@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using FhirDeid.Anonymization.Configuration;
+using FhirDeid.Anonymization.Engine;
 using FhirDeid.Anonymization.Schema;
 
 namespace FhirDeid.Anonymization.Plan;
@@ -7,7 +8,8 @@ namespace FhirDeid.Anonymization.Plan;
 /// <summary>A configuration compiled against the R4 model: an automaton over JSON property names whose states are computed when first met.</summary>
 /// <remarks>
 /// Resources run their rules parent first, each rule in configuration order, and the first rule that reaches a node decides it and everything below it
-/// within the resource. So a node is decided by the first rule that matches it or an ancestor in its resource. Shared by all threads of a run.
+/// within the resource. So a node is decided by the first rule that matches it or an ancestor in its resource. A method that acts on some types only,
+/// such as dateShift, leaves the other nodes to the rules after it. Shared by all threads of a run.
 /// </remarks>
 internal sealed class AnonymizationPlan
 {
@@ -20,17 +22,21 @@ internal sealed class AnonymizationPlan
 
     private sealed record RuleEntry(ConfigurationRule Rule, RulePath Path, (PathAlternative Alternative, int First)[] Starts);
 
+    /// <summary>Compiles a configuration.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotSupported</c>: a rule uses what this engine cannot run. <c>FhirDeid.ConfigInvalid</c>: a replacement does not fit.</exception>
     public AnonymizationPlan(AnonymizationConfiguration configuration)
     {
         _rules = [.. configuration.Rules.Select(Compile)];
-        foreach (RuleEntry entry in _rules)
-        {
-            if (!CanMatch(entry))
-                configuration.Warnings.Add($"Rule {entry.Rule.Number}: the path '{entry.Rule.Path}' names nothing that FHIR R4 has, so the rule never applies.");
-        }
+        foreach (RuleEntry entry in _rules.Where(entry => entry.Rule.Method == AnonymizationMethod.Substitute))
+            CheckReplacement(entry.Rule, Targets(entry));
     }
 
-    public AnonymizationMethod Method(RuleReference reference) => _rules[reference.Rule].Rule.Method;
+    /// <summary>Rules whose path leads to nothing that R4 has: they never apply.</summary>
+    public IEnumerable<ConfigurationRule> RulesWithoutTarget() => _rules.Where(entry => Targets(entry).Length == 0).Select(entry => entry.Rule);
+
+    public ConfigurationRule Rule(RuleReference reference) => _rules[reference.Rule].Rule;
+
+    public AnonymizationMethod Method(RuleReference reference) => Rule(reference).Method;
 
     /// <summary>State of a resource that stands alone.</summary>
     public PlanState Root(FhirType resourceType)
@@ -38,7 +44,7 @@ internal sealed class AnonymizationPlan
         PlanState? known = Volatile.Read(ref _roots[resourceType.Index]);
         if (known is null)
         {
-            Arrivals arrivals = new(this, RuleReference.None);
+            Arrivals arrivals = new(this, []);
             Start(resourceType, arrivals);
             Volatile.Write(ref _roots[resourceType.Index], known = Intern(resourceType, arrivals));
         }
@@ -52,7 +58,7 @@ internal sealed class AnonymizationPlan
     public PlanState Next(PlanState parent, FhirProperty property, FhirType type)
     {
         bool isResource = type.Kind == FhirTypeKind.Resource;
-        Arrivals arrivals = new(this, isResource ? RuleReference.None : parent.DecidedBy);
+        Arrivals arrivals = new(this, isResource ? [] : parent.Claims);
         foreach (Thread thread in parent.Threads)
         {
             (PathStep step, int next) = _steps[thread.Step];
@@ -94,12 +100,27 @@ internal sealed class AnonymizationPlan
     private PlanState Intern(FhirType type, Arrivals arrivals)
     {
         Thread[] threads = arrivals.Threads();
-        string key = $"{type.Index}|{arrivals.DecidedBy.Hops},{arrivals.DecidedBy.Rule},{arrivals.IsMatched}|{string.Join(';', threads.Select(t => $"{t.Hops},{t.Rule},{t.Step}"))}";
-        return _states.GetOrAdd(key, _ => new PlanState(type, arrivals.DecidedBy, arrivals.IsMatched, threads));
+        RuleReference[] claims = arrivals.Claims();
+        int first = Array.FindIndex(claims, claim => ActsOn(claim, type));
+        RuleReference decidedBy = first < 0 ? RuleReference.None : claims[first];
+        bool isMatched = arrivals.Matched.Contains(decidedBy);
+        string key = $"{type.Index}|{string.Join(';', claims.Select(c => $"{c.Hops},{c.Rule}"))}|{isMatched}|{string.Join(';', threads.Select(t => $"{t.Hops},{t.Rule},{t.Step}"))}";
+        return _states.GetOrAdd(key, _ => new PlanState(type, decidedBy, isMatched, claims, threads));
     }
+
+    /// <summary>Whether a method does anything on nodes of a type: dateShift claims dates alone, and leaves the rest to later rules.</summary>
+    private bool ActsOn(RuleReference reference, FhirType type) =>
+        Method(reference) != AnonymizationMethod.DateShift || type.Name is "date" or "dateTime" or "instant";
+
+    private bool ActsOnEveryType(RuleReference reference) => Method(reference) != AnonymizationMethod.DateShift;
 
     private RuleEntry Compile(ConfigurationRule rule)
     {
+        if (rule.Method is AnonymizationMethod.Encrypt or AnonymizationMethod.Perturb or AnonymizationMethod.Generalize)
+        {
+            throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
+                $"Rule {rule.Number} uses method {rule.Method.ToString().ToLowerInvariant()}, which this version does not run here yet.", "Use keep, redact, cryptoHash, dateShift or substitute in this rule, or run the configuration in the service.");
+        }
         RulePath path = RulePath.Parse(rule);
         return new RuleEntry(rule, path, [.. path.Alternatives.Select(a => (a, AddSteps(a.Steps)))]);
     }
@@ -115,8 +136,23 @@ internal sealed class AnonymizationPlan
         return first;
     }
 
-    /// <summary>Whether R4 has any node that the rule's path leads to.</summary>
-    private static bool CanMatch(RuleEntry entry) => entry.Path.Alternatives.Any(alternative =>
+    /// <summary>A replacement must be a value of every type that it can meet: found out here, and not when half of the data is written.</summary>
+    private static void CheckReplacement(ConfigurationRule rule, FhirType?[] targets)
+    {
+        if (rule.ReplacesComplex || targets.Any(type => type?.Kind != FhirTypeKind.Primitive))
+        {
+            throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
+                $"Rule {rule.Number}: the path '{rule.Path}' leads to complex elements, which substitute does not replace in this version.", "Substitute their primitive elements one by one, or redact them.");
+        }
+        if (rule.ReplaceWith is { } text && Array.Find(targets, type => !PrimitiveReader.IsValid(System.Text.Encoding.UTF8.GetBytes(text), type!.Syntax)) is { } misfit)
+        {
+            throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData,
+                $"Rule {rule.Number}: replaceWith is not a FHIR {misfit.Name}, but the path '{rule.Path}' leads to one.", "Give a replacement that fits the element's type, or redact it.");
+        }
+    }
+
+    /// <summary>Types of the nodes that a rule's path can lead to in R4; null stands for a resource of any type.</summary>
+    private static FhirType?[] Targets(RuleEntry entry) => [.. entry.Path.Alternatives.SelectMany(alternative =>
     {
         IEnumerable<FhirType?> at = FhirModel.R4.Types.Where(t => t.Kind == FhirTypeKind.Resource
             && (entry.Path.ResourceType is null || entry.Path.ResourceType == t.Name) && (alternative.ResourceType is null || alternative.ResourceType == t.Name));
@@ -131,19 +167,26 @@ internal sealed class AnonymizationPlan
             };
             at = at.Distinct().ToArray();
         }
-        return at.Any();
-    });
+        return at;
+    }).Distinct()];
 
     /// <summary>What arrives at one node: the positions that stay alive there, and the first rule that decides it.</summary>
-    private sealed class Arrivals(AnonymizationPlan plan, RuleReference inherited)
+    private sealed class Arrivals(AnonymizationPlan plan, RuleReference[] inherited)
     {
         private readonly SortedSet<(int NegatedHops, int Rule, int Step)> _threads = [];
 
-        public RuleReference DecidedBy { get; private set; } = inherited;
-
-        public bool IsMatched { get; private set; }
+        /// <summary>Rules whose path leads to the node itself and not only to an ancestor.</summary>
+        public HashSet<RuleReference> Matched { get; } = [];
 
         public Thread[] Threads() => [.. _threads.Select(t => new Thread(-t.NegatedHops, t.Rule, t.Step))];
+
+        /// <summary>All rules on the node, the first to run first, up to one that acts on every type.</summary>
+        public RuleReference[] Claims()
+        {
+            RuleReference[] all = [.. inherited.Concat(Matched).OrderByDescending(claim => claim.Hops).ThenBy(claim => claim.Rule)];
+            int last = Array.FindIndex(all, plan.ActsOnEveryType);
+            return last < 0 ? all : all[..(last + 1)];
+        }
 
         public void Stay(int hops, int rule, int step) => _threads.Add((-hops, rule, step));
 
@@ -153,8 +196,8 @@ internal sealed class AnonymizationPlan
             if (step == Accept)
             {
                 RuleReference reference = new(hops, rule);
-                if (reference.RunsBefore(DecidedBy))
-                    (DecidedBy, IsMatched) = (reference, true);
+                if (!inherited.Contains(reference))
+                    Matched.Add(reference);
                 return;
             }
             (PathStep path, int next) = plan._steps[step];

@@ -8,23 +8,24 @@ namespace FhirDeid.Anonymization.Plan;
 internal readonly record struct RuleReference(int Hops, int Rule)
 {
     public static readonly RuleReference None = new(-1, -1);
-
-    public bool RunsBefore(RuleReference other) => other.Rule < 0 ? Rule >= 0 : Hops > other.Hops || Hops == other.Hops && Rule < other.Rule;
 }
 
 /// <summary>A position in a rule's path that is alive at a node: its step still has to be taken by the node's children.</summary>
 internal readonly record struct Thread(int Hops, int Rule, int Step);
 
 /// <summary>One kind of node: an R4 type, the rule that decides it, and the positions of rule paths that are alive there.</summary>
-internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isMatched, Thread[] threads)
+internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isMatched, RuleReference[] claims, Thread[] threads)
 {
     private readonly PlanState?[] _children = new PlanState?[type.Properties.Count];
     private volatile Dictionary<(int Property, int ResourceType), PlanState> _resources = [];
 
     public FhirType Type { get; } = type;
 
-    /// <summary>The rule that decides the node: the first to match it, or an ancestor within its resource.</summary>
+    /// <summary>The rule that decides the node: the first to match it, or an ancestor within its resource, whose method acts on the node's type.</summary>
     public RuleReference DecidedBy { get; } = decidedBy;
+
+    /// <summary>Rules that match the node or an ancestor within its resource, the first to run first, up to one whose method acts on every type: what its children inherit.</summary>
+    public RuleReference[] Claims { get; } = claims;
 
     /// <summary>Whether that rule's path leads to the node itself, and not only to an ancestor.</summary>
     public bool IsMatched { get; } = isMatched;

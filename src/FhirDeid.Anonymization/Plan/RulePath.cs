@@ -15,15 +15,18 @@ internal sealed partial record RulePath(string? ResourceType, IReadOnlyList<Path
     [GeneratedRegex(@"\G\s*(?:(?<word>[A-Za-z_][A-Za-z0-9_]*)|`(?<word>[^`]+)`|'(?<text>[^'\\]*)'|""(?<text>[^""\\]*)""|(?<sign>[.()|]))\s*")]
     private static partial Regex Token();
 
+    [GeneratedRegex(@"^[A-Za-z]+(\.[A-Za-z]+)*$")]
+    private static partial Regex ElementNames();
+
+    /// <summary>Whether an expression is nothing but element names, or a look-up: well formed at sight.</summary>
+    public static bool IsPlain(string expression) => ElementNames().IsMatch(expression) || Lookup().IsMatch(expression);
+
     /// <summary>Reads a path.</summary>
     /// <param name="rule">The rule it belongs to.</param>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotSupported</c>: it uses more of FHIRPath. <c>FhirDeid.ConfigInvalid</c>: it is empty.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotSupported</c>: it uses more of FHIRPath.</exception>
     public static RulePath Parse(ConfigurationRule rule)
     {
         string path = rule.Path.Trim();
-        if (path.Length == 0)
-            throw AnonymizationConfiguration.Invalid($"Rule {rule.Number}: the path is empty.", "Write a path such as Patient.name or nodesByType('HumanName').");
-
         Match lookup = Lookup().Match(path);
         if (lookup.Success)
         {
@@ -134,7 +137,7 @@ internal sealed partial record RulePath(string? ResourceType, IReadOnlyList<Path
         }
 
         private FhirDeidException NotSupported() => new("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
-            $"Rule {rule.Number}: the path '{rule.Path}' uses FHIRPath that this version does not evaluate yet, or it is not well formed.",
+            $"Rule {rule.Number}: the path '{rule.Path}' uses FHIRPath that this version does not evaluate here yet.",
             "Use element names, nodesByType('…'), nodesByName('…'), ofType(…), as and unions with |. No rule is skipped: the configuration is refused as a whole.");
     }
 }

@@ -26,9 +26,6 @@ internal sealed class FhirService
         _pipeline = HttpPipelineBuilder.Build(options, [], [new OriginBearer(credential, scope, baseUri)], new FhirResponseClassifier());
     }
 
-    /// <summary>What the capability statement says the service serves; set by <see cref="ReadCapabilitiesAsync"/>.</summary>
-    public IReadOnlySet<string> ResourceTypes { get; private set; } = new HashSet<string>();
-
     /// <summary>The address of something below the base URL.</summary>
     /// <param name="relative">Path and query, escaped, without a leading slash.</param>
     public Uri Address(string relative) => new(_base.AbsoluteUri.TrimEnd('/') + "/" + relative);
@@ -68,7 +65,7 @@ internal sealed class FhirService
 
     /// <summary>Reads the capability statement, without a token: what answers there has not yet shown that it is the service the token is for.</summary>
     /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.NotAFhirService</c>, <c>FhirDeid.FhirVersionNotSupported</c>.</exception>
-    public async Task ReadCapabilitiesAsync(CancellationToken cancellation)
+    public async Task CheckCapabilitiesAsync(CancellationToken cancellation)
     {
         Uri address = Address("metadata");
         FhirAnswer answer = await GetAsync(address, "application/fhir+json", cancellation, typeof(OriginBearer.Anonymous)).ConfigureAwait(false);
@@ -81,7 +78,6 @@ internal sealed class FhirService
             if (answer.Status != 200 || statement.ValueKind != JsonValueKind.Object || OperationOutcome.String(statement, "resourceType") != "CapabilityStatement")
                 throw NotAFhirService(answer);
             version = OperationOutcome.String(statement, "fhirVersion");
-            ResourceTypes = Types(statement);
         }
         catch (JsonException)
         {
@@ -166,21 +162,6 @@ internal sealed class FhirService
     private FhirDeidException NotAFhirService(FhirAnswer answer) => new("NotAFhirService", FhirDeidErrorCategory.ProtocolError,
         $"{_base} is no FHIR service: its /metadata gives no CapabilityStatement (status {answer.Status}).",
         "Give the base URL of the FHIR service: its FHIR metadata endpoint without /metadata.", _base);
-
-    private static HashSet<string> Types(JsonElement statement)
-    {
-        HashSet<string> types = [];
-        if (!statement.TryGetProperty("rest", out JsonElement rest) || rest.ValueKind != JsonValueKind.Array) return types;
-        foreach (JsonElement entry in rest.EnumerateArray())
-        {
-            if (entry.ValueKind != JsonValueKind.Object || !entry.TryGetProperty("resource", out JsonElement resources) || resources.ValueKind != JsonValueKind.Array) continue;
-            foreach (JsonElement resource in resources.EnumerateArray())
-            {
-                if (resource.ValueKind == JsonValueKind.Object && OperationOutcome.String(resource, "type") is string type) types.Add(type);
-            }
-        }
-        return types;
-    }
 }
 
 /// <summary>An answer of the FHIR service.</summary>

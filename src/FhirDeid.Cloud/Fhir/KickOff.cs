@@ -10,9 +10,8 @@ internal static partial class KickOff
 {
     /// <summary>Path and query below the base URL: every value is checked and escaped.</summary>
     /// <param name="request">What to export.</param>
-    /// <param name="served">Resource types that the service serves; empty where it does not say.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigRequired</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigETagInvalid</c>, <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ResourceTypeInvalid</c>.</exception>
-    public static string Query(FhirExportRequest request, IReadOnlySet<string> served)
+    public static string Query(FhirExportRequest request)
     {
         if (string.IsNullOrWhiteSpace(request.ConfigName) || string.IsNullOrWhiteSpace(request.ConfigETag))
         {
@@ -28,7 +27,7 @@ internal static partial class KickOff
         query.Append("&_anonymizationConfig=").Append(Uri.EscapeDataString(request.ConfigName));
         query.Append("&_anonymizationConfigEtag=").Append(Uri.EscapeDataString(etag));
         string[] types = [.. request.ResourceType.Distinct(StringComparer.Ordinal)];
-        foreach (string type in types) CheckType(type, served);
+        foreach (string type in types) CheckType(type);
         if (types.Length > 0) query.Append("&_type=").Append(Uri.EscapeDataString(string.Join(',', types)));
         if (request.Since is { } since)
             query.Append("&_since=").Append(Uri.EscapeDataString(since.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz", CultureInfo.InvariantCulture)));
@@ -53,11 +52,11 @@ internal static partial class KickOff
     [GeneratedRegex(@"\A[A-Z][A-Za-z]{1,63}\z")]
     public static partial Regex ResourceType();
 
-    private static void CheckType(string type, IReadOnlySet<string> served)
+    private static void CheckType(string type)
     {
-        if (type is not null && ResourceType().IsMatch(type) && (served.Count == 0 || served.Contains(type))) return;
+        if (type is not null && ResourceType().IsMatch(type)) return;
         throw new FhirDeidException("ResourceTypeInvalid", FhirDeidErrorCategory.InvalidArgument,
-            $"'{ServiceText.OneLine(type)}' is not a resource type that the service serves.", "Write the type as FHIR does, such as Patient or MedicationRequest: upper and lower case count.", type);
+            $"'{ServiceText.OneLine(type)}' is not the name of a resource type.", "Write the type as FHIR does, such as Patient or MedicationRequest: upper and lower case count.", type);
     }
 
     private static void CheckContainer(string container)

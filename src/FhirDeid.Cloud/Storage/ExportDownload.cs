@@ -10,11 +10,11 @@ namespace FhirDeid.Cloud.Storage;
 internal static class ExportDownload
 {
     /// <inheritdoc cref="IFhirDeidConnection.ReceiveFileAsync"/>
-    public static async Task<ReceivedFhirFile> ReceiveAsync(BlobStorage storage, FhirExport export, FhirExportFile file, string destination,
+    public static async Task<ReceivedFhirFile> ReceiveAsync(BlobStorage storage, FhirExport export, FhirExportFile file, string destination, bool force,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
         BlobClient blob = Blob(storage, export, file);
-        RefuseExisting(destination);
+        if (!force) RefuseExisting(destination);
         string partial = $"{destination}.partial-{Path.GetRandomFileName()}";
         try
         {
@@ -26,8 +26,8 @@ internal static class ExportDownload
                 target.Flush(flushToDisk: true);
             }
             cancellation.ThrowIfCancellationRequested();
-            RefuseExisting(destination);
-            File.Move(partial, destination, overwrite: false);
+            if (!force) RefuseExisting(destination);
+            File.Move(partial, destination, overwrite: force);
             return received;
         }
         catch (IOException e) when (cancellation.IsCancellationRequested)

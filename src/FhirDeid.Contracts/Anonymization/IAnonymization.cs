@@ -3,11 +3,16 @@ namespace FhirDeid;
 /// <summary>Configurations and the engine that runs them. Safe for several runspaces at once.</summary>
 public interface IAnonymization
 {
-    /// <summary>Reads a configuration and compiles its rules.</summary>
+    /// <summary>Says everything that is wrong with a configuration, without running it.</summary>
+    /// <param name="json">The configuration file's text.</param>
+    /// <returns>Errors first; none for a configuration that the service accepts and that means what it says, as far as is checked.</returns>
+    IReadOnlyList<AnonymizationConfigFinding> Test(string json);
+
+    /// <summary>Reads a configuration that the service would accept.</summary>
     /// <param name="json">The configuration file's text: JSON; comments, trailing commas and a byte order mark are accepted.</param>
     /// <param name="name">Name shown to users: the file's, or the template's.</param>
     /// <returns>The configuration.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>: the service would refuse it. <c>FhirDeid.ConfigNotSupported</c>: it uses what this engine cannot run.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>: the service would refuse it. <c>FhirDeid.KeyMissing</c>: a key that a rule uses is empty.</exception>
     AnonymizationConfig Parse(string json, string name);
 
     /// <summary>De-identifies one NDJSON file.</summary>
@@ -17,7 +22,7 @@ public interface IAnonymization
     /// <param name="progress">Told how far the file has come.</param>
     /// <param name="cancellation">Stops; no output remains.</param>
     /// <returns>Counts, size and hash.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ResourceInvalid</c>, <c>FhirDeid.DestinationIsSource</c>, <c>FhirDeid.FileUnreadable</c>, <c>FhirDeid.FileUnwritable</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotSupported</c>: a rule uses what this engine cannot run; nothing is written. <c>FhirDeid.ResourceInvalid</c>, <c>FhirDeid.DestinationIsSource</c>, <c>FhirDeid.FileUnreadable</c>, <c>FhirDeid.FileUnwritable</c>.</exception>
     Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
 }

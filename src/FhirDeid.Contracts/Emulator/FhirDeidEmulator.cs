@@ -9,7 +9,7 @@ public sealed class FhirDeidEmulator
     /// <summary>Base URL of the FHIR service.</summary>
     public Uri? FhirServiceUri { get; set; }
 
-    /// <summary>Base URL of the token endpoint, which answers OAuth 2.0 client credentials requests.</summary>
+    /// <summary>URL of the token endpoint, which answers OAuth 2.0 client credentials requests.</summary>
     public Uri? TokenEndpoint { get; set; }
 
     /// <summary>Base URL of the blob service, with the account name in the path.</summary>

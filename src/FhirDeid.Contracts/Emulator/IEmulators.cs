@@ -11,7 +11,7 @@ public interface IEmulators
     /// <param name="progress">Told what is being fetched and started, with sizes.</param>
     /// <param name="cancellation">Ends the child process.</param>
     /// <returns>The running emulator.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.DotnetMissing</c>, <c>FhirDeid.NodeMissing</c>, <c>FhirDeid.AzuriteInstallFailed</c>, <c>FhirDeid.PortInUse</c>, <c>FhirDeid.EmulatorFailed</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.DotnetMissing</c>, <c>FhirDeid.NodeMissing</c>, <c>FhirDeid.AzuriteInstallFailed</c>, <c>FhirDeid.PortInUse</c>, <c>FhirDeid.DataNotFound</c>, <c>FhirDeid.DataInvalid</c>, <c>FhirDeid.EmulatorFailed</c>.</exception>
     Task<FhirDeidEmulator> StartAsync(FhirDeidEmulatorOptions options, IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
 
     /// <summary>Stops an emulator started by this process, and its storage.</summary>

@@ -38,7 +38,7 @@ public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
         FileSystemPaths.CreateOwnerOnlyFolder(folder);
         foreach ((FhirExportFile file, string path) in files)
         {
-            ReceivedFhirFile received = await Connection.ReceiveFileAsync(export, file, path, pipeline.Progress, cancellation);
+            ReceivedFhirFile received = await Connection.ReceiveFileAsync(export, file, path, Force, pipeline.Progress, cancellation);
             if (received.UnlabelledCount > 0)
             {
                 pipeline.WriteWarning($"{Path.GetFileName(path)}: {received.UnlabelledCount} of {received.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
