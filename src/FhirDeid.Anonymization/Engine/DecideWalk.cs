@@ -18,6 +18,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     private readonly PrimitiveReader _primitives = new();
     private readonly Redaction _redaction = new(configuration);
     private readonly CryptoHash _hash = new(configuration.CryptoHashKey);
+    private readonly Encryption _encryption = new(configuration.EncryptKey);
     private readonly DateShift _dateShift = new(configuration);
     private readonly DocumentId _documentId = new();
     private Frame[] _frames = new Frame[32];
@@ -56,7 +57,11 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     /// <summary>New values, as JSON.</summary>
     public Arena Arena { get; } = new();
 
-    public void Dispose() => _hash.Dispose();
+    public void Dispose()
+    {
+        _hash.Dispose();
+        _encryption.Dispose();
+    }
 
     /// <summary>Decides every token of a resource.</summary>
     /// <param name="json">The resource.</param>
@@ -100,6 +105,8 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
 
         token.IsTwin = name.Length > 1 && name[0] == '_';
         FhirProperty? property = frame.State.Type.Find(token.IsTwin ? name[1..] : name);
+        if (property is null && token.Kind == JsonTokenType.Null)
+            return Drop(ref token, ref frame);
         if (property is null || token.IsTwin && !property.IsPrimitive)
             throw new ResourceException($"it has an element that R4 does not know in {frame.State.Type.Id}");
         token.Property = property;
@@ -169,8 +176,21 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         if (property.Type is null)
             OpenResource(json, tokens, index, property);
         else
-            Push(index, frame.State, frame.Resource);
+            Push(index, Acting(json, tokens, index, frame.State), frame.Resource);
         return index + 1;
+    }
+
+    /// <summary>The state of a node: perturb leaves a Quantity without a number to the rules after it.</summary>
+    private PlanState Acting(ReadOnlySpan<byte> json, Span<Token> tokens, int index, PlanState state)
+    {
+        if (!plan.IsPerturbedQuantity(state))
+            return state;
+        for (int i = index + 1; i < tokens[index].Next; i = tokens[i].Next)
+        {
+            if (tokens[i].Kind is JsonTokenType.Number or JsonTokenType.String && json.Slice(tokens[i].NameStart, tokens[i].NameLength).SequenceEqual("value"u8))
+                return state;
+        }
+        return state.WithoutDecision(plan);
     }
 
     private void Open(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, ref Frame frame)
@@ -182,7 +202,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         }
         if (frame.IsResource && property.Name == "meta")
             _resources[frame.Resource].Meta = index;
-        Push(index, frame.State.Child(plan, property), frame.Resource);
+        Push(index, Acting(json, tokens, index, frame.State.Child(plan, property)), frame.Resource);
     }
 
     private void OpenResource(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty? property)
@@ -331,8 +351,19 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
                 Record(frame.Resource, state.DecidedBy, Operations.Substitute);
                 isWritten = TrySubstitute(state);
                 break;
-            case AnonymizationMethod.CryptoHash:
-                // No boolean, number or date can hold a hash: the value goes.
+            case AnonymizationMethod.Encrypt when state.Type.Syntax == PrimitiveSyntax.Text:
+                Record(frame.Resource, state.DecidedBy, Operations.Encrypt);
+                _encryption.WriteValue(CryptoHash.Trim(text), Arena);
+                break;
+            case AnonymizationMethod.Perturb when state.DecidedBy.HoldsAll && !(AnonymizationPlan.IsQuantity(frame.State.Type) && property.Name == "value"):
+                isKept = true;
+                break;
+            case AnonymizationMethod.Perturb:
+                Record(frame.Resource, state.DecidedBy, Operations.Perturb);
+                isWritten = Noise.TryWrite(text, state.Type, plan.Rule(state.DecidedBy).Noise!, Arena);
+                break;
+            case AnonymizationMethod.CryptoHash or AnonymizationMethod.Encrypt:
+                // No boolean, number or date can hold a hash or a cipher text: the value goes.
                 Record(frame.Resource, state.DecidedBy, Operations.Redact);
                 isWritten = false;
                 break;
