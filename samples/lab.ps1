@@ -13,8 +13,8 @@ try {
     # 1. Records. Twenty made-up patients; planted.ndjson lists every value in them that identifies somebody, and where it stands.
     $records = New-FhirSampleData -Path "$work/raw" -PatientCount 20 -PlantedValuesPath "$work/planted.ndjson"
     $records | Where-Object ResourceType -in Patient, Observation
-    # One of the values on the list:
-    @([System.IO.File]::ReadLines("$work/planted.ndjson"))[0]
+    # So many values are on the list:
+    @([System.IO.File]::ReadLines("$work/planted.ndjson")).Count
 
     # 2. A service. The emulator answers on this machine as the Azure FHIR service does, with the same rules for exports.
     # Its storage is Azurite, Microsoft's own. The first start fetches it by npm: about 10 MB to download, 61 MB on disk.

@@ -1,4 +1,3 @@
-using System.Management.Automation;
 using System.Management.Automation.Runspaces;
 using System.Reflection;
 using System.Runtime.InteropServices;
@@ -29,7 +28,6 @@ if (OperatingSystem.IsWindows()) state.ExecutionPolicy = Microsoft.PowerShell.Ex
 Terminal terminal = new();
 using Runspace runspace = RunspaceFactory.CreateRunspace(new TerminalHost(terminal), state);
 runspace.Open();
-if (!terminal.IsInteractive && runspace.SessionStateProxy.GetVariable("PSStyle") is PSStyle style) style.OutputRendering = OutputRendering.PlainText;
 
 // A stop, not an end: the script's finally blocks run.
 ScriptRun run = new(runspace, terminal);

@@ -78,7 +78,7 @@ internal sealed partial class ScriptRun(Runspace runspace, Terminal terminal)
                 continue;
             }
 
-            foreach (string line in Above(statement, comments)) terminal.WriteExplanation(line);
+            terminal.WriteExplanation(Above(statement, comments));
             terminal.WriteCommand(Unindented(statement));
             Invoke(shell => shell.AddScript(statement.Extent.Text, useLocalScope: false));
         }

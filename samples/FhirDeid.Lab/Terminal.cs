@@ -16,7 +16,11 @@ internal sealed class Terminal
 
     public int Width => IsInteractive && Console.WindowWidth is > 20 and int width ? width : RedirectedWidth;
 
-    public void WriteExplanation(string line) => WriteLine(line, "32");
+    public void WriteExplanation(IReadOnlyCollection<string> lines)
+    {
+        if (lines.Count > 0) WriteLine("");
+        foreach (string line in lines) WriteLine(line, "32");
+    }
 
     public void WriteCommand(IEnumerable<string> lines)
     {

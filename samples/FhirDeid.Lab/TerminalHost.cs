@@ -31,10 +31,10 @@ internal sealed class TerminalHost(Terminal terminal) : PSHost
         public override PSHostRawUserInterface RawUI { get; } = new RawUserInterface(terminal);
         public override bool SupportsVirtualTerminal => terminal.IsInteractive;
 
-        public override void Write(string value) => terminal.Write(value);
-        public override void Write(ConsoleColor foregroundColor, ConsoleColor backgroundColor, string value) => terminal.Write(value);
-        public override void WriteLine(string value) => terminal.WriteLine(value);
-        public override void WriteErrorLine(string value) => terminal.WriteError(value);
+        public override void Write(string value) => terminal.Write(Styled(value));
+        public override void Write(ConsoleColor foregroundColor, ConsoleColor backgroundColor, string value) => Write(value);
+        public override void WriteLine(string value) => terminal.WriteLine(Styled(value));
+        public override void WriteErrorLine(string value) => terminal.WriteError(Styled(value));
         public override void WriteWarningLine(string message) => terminal.WriteLine($"WARNING: {message}", "33");
         public override void WriteVerboseLine(string message) => terminal.WriteLine($"VERBOSE: {message}", "33");
         public override void WriteDebugLine(string message) => terminal.WriteLine($"DEBUG: {message}", "33");
@@ -44,6 +44,9 @@ internal sealed class TerminalHost(Terminal terminal) : PSHost
             if (record.RecordType == ProgressRecordType.Completed) terminal.EndProgress();
             else terminal.ShowProgress(record.Activity, record.StatusDescription, record.PercentComplete);
         }
+
+        /// <summary>Formatting writes escape sequences in any case; where they would be read as text, or are not wanted, they go.</summary>
+        private string Styled(string text) => GetOutputString(text, SupportsVirtualTerminal);
 
         public override string ReadLine() => throw Unanswered();
         public override SecureString ReadLineAsSecureString() => throw Unanswered();
