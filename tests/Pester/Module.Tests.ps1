@@ -87,7 +87,7 @@ Describe 'Files on this machine' {
     It 'are not written with -WhatIf' {
         New-FhirSampleData "$TestDrive/none" -WhatIf
         "$TestDrive/none" | Should -Not -Exist
-        Invoke-FhirDeid "$TestDrive/raw" -Destination "$TestDrive/none" -Configuration (New-AnonymizationConfig SafeHarbor) -WhatIf
+        Invoke-FhirDeid "$TestDrive/raw/Patient.ndjson" -Destination "$TestDrive/none" -Configuration (New-AnonymizationConfig SafeHarbor) -WhatIf
         "$TestDrive/none" | Should -Not -Exist
     }
 
