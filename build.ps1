@@ -18,7 +18,7 @@ param(
     [string] $Task = 'Build',
 
     [ValidateSet('Debug', 'Release')]
-    [string] $Configuration = $Task -in 'Package', 'Install' ? 'Release' : 'Debug'
+    [string] $Configuration = ($Task -in 'Package', 'Install') ? 'Release' : 'Debug'
 )
 $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $true
