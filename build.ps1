@@ -30,7 +30,11 @@ function Build-Module { dotnet build "$PSScriptRoot/src/FhirDeid.PowerShell" --c
 switch ($Task) {
     'Build' { dotnet build "$PSScriptRoot/FhirDeid.PowerShell.sln" --configuration $Configuration }
     'Test' { Push-Location $PSScriptRoot; try { dotnet test } finally { Pop-Location } }
-    'Pester' { Build-Module; $env:FHIRDEID_MODULE = $module; Invoke-Pester "$PSScriptRoot/tests/Pester" -CI }
+    'Pester' {
+        Build-Module
+        $env:FHIRDEID_MODULE = $module
+        if ((Invoke-Pester "$PSScriptRoot/tests/Pester" -PassThru -Output Detailed).Result -ne 'Passed') { throw 'The Pester suite did not pass.' }
+    }
     'Demo' { Build-Module; Import-Module $module -Force; & "$PSScriptRoot/samples/lab.ps1" }
     'Package' { Build-Module; Compress-Archive $module "$PSScriptRoot/artifacts/FhirDeid.PowerShell-$version.zip" -Force }
     'Install' {

@@ -78,6 +78,7 @@ internal sealed partial class ScriptRun(Runspace runspace, Terminal terminal)
                 continue;
             }
 
+            EndIfStopped();
             terminal.WriteExplanation(Above(statement, comments));
             terminal.WriteCommand(Unindented(statement));
             Invoke(shell => shell.AddScript(statement.Extent.Text, useLocalScope: false));
@@ -92,7 +93,7 @@ internal sealed partial class ScriptRun(Runspace runspace, Terminal terminal)
         shell.AddCommand("Out-Default");
         lock (_lock)
         {
-            if (_stopped && !_cleaningUp) throw new PipelineStoppedException();
+            EndIfStopped();
             _running = shell;
         }
         try
@@ -103,6 +104,14 @@ internal sealed partial class ScriptRun(Runspace runspace, Terminal terminal)
         {
             lock (_lock) _running = null;
             terminal.EndProgress();
+        }
+    }
+
+    private void EndIfStopped()
+    {
+        lock (_lock)
+        {
+            if (_stopped && !_cleaningUp) throw new PipelineStoppedException();
         }
     }
 

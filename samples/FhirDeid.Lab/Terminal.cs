@@ -9,6 +9,7 @@ internal sealed class Terminal
     private readonly Lock _lock = new();
     private readonly HashSet<string> _told = [];
     private string _progress = "";
+    private bool _isBlank = true;
     private long _toldAt = Environment.TickCount64;
 
     /// <summary>Whether escape sequences do something.</summary>
@@ -18,7 +19,7 @@ internal sealed class Terminal
 
     public void WriteExplanation(IReadOnlyCollection<string> lines)
     {
-        if (lines.Count > 0) WriteLine("");
+        if (lines.Count > 0 && !_isBlank) WriteLine("");
         foreach (string line in lines) WriteLine(line, "32");
     }
 
@@ -52,6 +53,7 @@ internal sealed class Terminal
         {
             EraseProgress();
             Console.Out.Write(text);
+            _isBlank = text == Environment.NewLine;
         }
     }
 
