@@ -66,7 +66,7 @@ internal sealed class AnonymizationPlan
             if (step.Kind == StepKind.Child)
             {
                 if (step.Name == property.Name)
-                    arrivals.Arrive(hops, thread.Rule, next, property.Name, type, isResource);
+                    arrivals.Arrive(hops, thread.Rule, next, property.Name, type);
             }
             else
             {
@@ -92,7 +92,7 @@ internal sealed class AnonymizationPlan
                 if (alternative.IsLookup)
                     arrivals.Stay(0, rule, first);
                 else
-                    arrivals.Arrive(0, rule, first, "", resourceType, isResourceBelow: false);
+                    arrivals.Arrive(0, rule, first, "", resourceType);
             }
         }
     }
@@ -211,7 +211,7 @@ internal sealed class AnonymizationPlan
         public void Stay(int hops, int rule, int step) => _threads.Add((-hops, rule, step));
 
         /// <summary>A path has led to the node; <paramref name="step"/> is what remains of it.</summary>
-        public void Arrive(int hops, int rule, int step, string name, FhirType type, bool isResourceBelow)
+        public void Arrive(int hops, int rule, int step, string name, FhirType type)
         {
             if (step == Accept)
             {
@@ -228,10 +228,11 @@ internal sealed class AnonymizationPlan
                     break;
                 case StepKind.OfType:
                     if (type.Name == path.Name)
-                        Arrive(hops, rule, next, name, type, isResourceBelow);
+                        Arrive(hops, rule, next, name, type);
                     break;
                 default:
-                    Search(hops, rule, step, name, type, isResourceBelow);
+                    // A search that starts at a resource goes on in it.
+                    Search(hops, rule, step, name, type, isResourceBelow: false);
                     break;
             }
         }
@@ -243,7 +244,7 @@ internal sealed class AnonymizationPlan
             if (!isResourceBelow)
                 Stay(hops, rule, step);
             if ((path.Kind == StepKind.NodesByType ? type.Name : name) == path.Name)
-                Arrive(hops, rule, next, name, type, isResourceBelow);
+                Arrive(hops, rule, next, name, type);
         }
     }
 }
