@@ -9,7 +9,7 @@ using FhirDeid.Anonymization;
 namespace FhirDeid.Emulator;
 
 /// <summary>One export: workers that read resources, de-identify them where a configuration is named, and write blobs.</summary>
-internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, FhirServiceSetting without) : IDisposable
+internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, Action checkAccess) : IDisposable
 {
     /// <summary>A file that has grown beyond this is closed and the next one begun.</summary>
     private const long RollingFileSize = 64 << 20;
@@ -98,7 +98,7 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
 
     private async Task RunAsync(Worker worker, CancellationToken cancellation)
     {
-        CheckAccess();
+        checkAccess();
         BlobContainerClient container = await storage.ContainerAsync(request.Container ?? $"export-{Id}", cancellation);
         // Each worker reads the configuration by itself, when it starts: without an ETag, one export can run by two configurations.
         Anonymizer? anonymizer = request.AnonymizationConfig is { } name
@@ -131,17 +131,6 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
 
                 _files.Add(new ExportedFile(type, container.GetBlobClient(blob).Uri.ToString(), count, worker.Id, number));
             }
-        }
-    }
-
-    private void CheckAccess()
-    {
-        if (without.HasFlag(FhirServiceSetting.Identity))
-            throw new ExportFailedException(403, "Unable to get access token for storage account.");
-        if (without.HasFlag(FhirServiceSetting.BlobRole))
-        {
-            const string Text = "This request is not authorized to perform this operation using this permission.";
-            throw new ExportFailedException(403, $"{Text}\nRequestId:{Guid.NewGuid()}\nTime:{DateTimeOffset.UtcNow:O}\nStatus: 403 ({Text})\nErrorCode: AuthorizationPermissionMismatch\n");
         }
     }
 

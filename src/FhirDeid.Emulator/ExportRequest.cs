@@ -55,7 +55,7 @@ internal sealed partial record ExportRequest
         if (Value("_outputFormat") is { } format && format is not ("application/fhir+ndjson" or "application/ndjson" or "ndjson"))
             throw OperationOutcomeException.Invalid($"The output format '{format}' is not supported.");
         if (!exports.Enabled)
-            throw OperationOutcomeException.Invalid("The requested \"export\" operation is not enabled");
+            throw NotEnabled();
 
         string? config = Value("_anonymizationConfig"), etag = Value("_anonymizationConfigEtag"), container = Value("_container");
         CheckAnonymized(config, etag, Value("_anonymizationConfigCollectionReference"), container);
@@ -84,6 +84,9 @@ internal sealed partial record ExportRequest
         // A blank value counts as none. For _anonymizationConfig that means: the export runs, and nothing is de-identified.
         string? Value(string name) => query[name] is [{ } value, ..] && !string.IsNullOrWhiteSpace(value) ? value : null;
     }
+
+    /// <summary>The service has no export storage account: 400.</summary>
+    public static OperationOutcomeException NotEnabled() => OperationOutcomeException.Invalid("The requested \"export\" operation is not enabled");
 
     /// <summary>Checks Accept and Prefer.</summary>
     /// <exception cref="OperationOutcomeException">They are not what an export needs.</exception>
