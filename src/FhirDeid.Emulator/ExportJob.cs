@@ -38,11 +38,18 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
         // Nothing checks the types at kick-off; the service's query then fails without a word of why.
         if (!request.Types.All(R4.ResourceTypes.Contains)) _failures.Enqueue(new ExportFailedException(500, "Unknown Error."));
 
+        IReadOnlyCollection<string>? patients = null;
+        if (request.GroupId is { } group && (patients = resources.GroupMembers(group)) is null)
+            _failures.Enqueue(new ExportFailedException(400, $"Group {group} was not found."));
+
         List<(string Type, ResourceStore.Entry[] Entries)> ranges =
         [
             .. from type in resources.Types
                where request.Types.Length == 0 || request.Types.Contains(type)
-               from entries in resources.Find(type, request.Since, request.Till).Chunk(request.MaxCount)
+               where request.Level != ExportLevel.Group || type != "Group"
+               let found = request.Level == ExportLevel.System ? resources.Find(type, request.Since, request.Till)
+                   : resources.Find(type, patients, request.Since, request.Till)
+               from entries in found.Chunk(request.MaxCount)
                select (type, entries),
         ];
         List<Worker> workers = request.Parallel ? [.. ranges.Select(range => new Worker(nextId(), [range]))]
@@ -100,6 +107,8 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
     {
         checkAccess();
         BlobContainerClient container = await storage.ContainerAsync(request.Container ?? $"export-{Id}", cancellation);
+        if (request.Registry is { } registry)
+            throw new ExportFailedException(400, $"Failed to access container registry '{registry}', please check your configuration.");
         // Each worker reads the configuration by itself, when it starts: without an ETag, one export can run by two configurations.
         Anonymizer? anonymizer = request.AnonymizationConfig is { } name
             ? Compile(await storage.ReadConfigAsync(name, request.AnonymizationConfigEtag, cancellation)) : null;

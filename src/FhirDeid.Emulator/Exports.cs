@@ -18,6 +18,9 @@ internal sealed class Exports(ResourceStore resources, FhirServiceResource servi
     /// <summary>Whether an export storage account is set.</summary>
     public bool Enabled => service.ExportStorage is not null;
 
+    /// <summary>Whether a container registry may hold configurations.</summary>
+    public bool Registered(string registry) => service.Registries.Contains(registry, StringComparer.OrdinalIgnoreCase);
+
     /// <summary>Starts a job.</summary>
     /// <returns>Its id: one number of the queue that its workers' ids come from too.</returns>
     public long Start(ExportRequest request)

@@ -8,7 +8,7 @@ internal sealed class FhirService : IAsyncDisposable
     private const string Metadata = "/metadata";
     private const string TokenPath = "/oauth2/v2.0/token";
 
-    private static readonly string[] Operations = ["export", "anonymized-export"];
+    private static readonly string[] Operations = ["export", "patient-export", "group-export", "anonymized-export"];
 
     private readonly LoopbackServer _server;
 
@@ -49,9 +49,11 @@ internal sealed class FhirService : IAsyncDisposable
 
             application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, audience));
             application.MapGet(Metadata, (HttpRequest request) => Results.Json(Capabilities(request, audience, resources, exports), FhirJson.Options, "application/fhir+json"));
-            application.MapGet("/$export", context => Export(context, exports));
-            application.MapGet("/{type}/$export", (HttpContext context, string type) => Refuse(context, type, type == "Patient"));
-            application.MapGet("/{type}/{id}/$export", (HttpContext context, string type, string id) => Refuse(context, type, type == "Group"));
+            application.MapGet("/$export", context => Export(context, ExportLevel.System, null, exports));
+            application.MapGet("/{type}/$export", (HttpContext context, string type) =>
+                type == "Patient" ? Export(context, ExportLevel.Patient, null, exports) : throw NotSupported(context, type));
+            application.MapGet("/{type}/{id}/$export", (HttpContext context, string type, string id) =>
+                type == "Group" ? Export(context, ExportLevel.Group, id, exports) : throw NotSupported(context, type));
             application.MapGet("/_operations/export/{id}", (HttpContext context, string id) =>
             {
                 Authorize(context);
@@ -70,9 +72,9 @@ internal sealed class FhirService : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    private static Task Export(HttpContext context, Exports exports)
+    private static Task Export(HttpContext context, ExportLevel level, string? groupId, Exports exports)
     {
-        ExportRequest request = ExportRequest.Read(context.Request, exports);
+        ExportRequest request = ExportRequest.Read(context.Request, level, groupId, exports);
         Authorize(context);
         long id = exports.Start(request);
         context.Response.StatusCode = 202;
@@ -80,12 +82,10 @@ internal sealed class FhirService : IAsyncDisposable
         return Task.CompletedTask;
     }
 
-    private static void Refuse(HttpContext context, string type, bool real)
+    private static OperationOutcomeException NotSupported(HttpContext context, string type)
     {
         ExportRequest.ReadHeaders(context.Request);
-        throw OperationOutcomeException.Invalid(real
-            ? $"The emulator exports at system level only; {context.Request.Path} is not supported."
-            : $"Requested operation does not support resource type: {type}.");
+        return OperationOutcomeException.Invalid($"Requested operation does not support resource type: {type}.");
     }
 
     private static void Authorize(HttpContext context)

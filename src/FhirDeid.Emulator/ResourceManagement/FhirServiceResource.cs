@@ -79,6 +79,20 @@ internal sealed partial class FhirServiceResource
     public StorageAccount? ExportStorage =>
         (string?)Effective["properties"]!["exportConfiguration"]?["storageAccountName"] is { } name ? _subscription.StorageAccount(name) : null;
 
+    /// <summary>Login servers of the container registries that the service may read configurations from.</summary>
+    public string[] Registries
+    {
+        get
+        {
+            JsonNode? registries = Effective["properties"]!["acrConfiguration"];
+            return
+            [
+                .. (registries?["loginServers"] as JsonArray ?? []).Select(server => (string?)server).OfType<string>(),
+                .. (registries?["ociArtifacts"] as JsonArray ?? []).Select(artifact => (string?)artifact?["loginServer"]).OfType<string>(),
+            ];
+        }
+    }
+
     private JsonObject Effective
     {
         get
