@@ -37,6 +37,14 @@ internal sealed class EmulatorProcess : IDisposable
         return error;
     }
 
+    /// <summary>Closes its standard input and waits for its end.</summary>
+    public async Task EndAsync()
+    {
+        Process.StandardInput.Close();
+        await Process.WaitForExitAsync(CancellationToken.None);
+        Process.Dispose();
+    }
+
     public void Dispose()
     {
         Process.Kill(entireProcessTree: true);
