@@ -136,7 +136,7 @@ public sealed class ExportTests(SharedEmulator shared)
     [Fact]
     public async Task A_failed_export_can_be_cancelled_too()
     {
-        Answer kickOff = await _service.KickOffAsync("$export?_container=cancelled&_type=Patients");
+        Answer kickOff = await _service.KickOffAsync("$export?_container=failed&_type=Patients");
         Assert.Equal(HttpStatusCode.InternalServerError, (await _service.PollAsync(kickOff)).Status);
 
         Assert.Equal(HttpStatusCode.Accepted, (await _service.DeleteAsync(kickOff.ContentLocation!.PathAndQuery)).Status);
@@ -146,7 +146,7 @@ public sealed class ExportTests(SharedEmulator shared)
     [Fact]
     public async Task A_caller_who_may_not_export_may_not_cancel_either()
     {
-        Answer kickOff = await _service.KickOffAsync("$export?_container=cancelled&_type=Patient");
+        Answer kickOff = await _service.KickOffAsync("$export?_container=foreign&_type=Patient");
         string path = kickOff.ContentLocation!.PathAndQuery, token = await _service.TokenAsync(clientId: "no-export");
 
         (await _service.SendAsync(HttpMethod.Delete, path, token, [], [])).IsOutcome(HttpStatusCode.Forbidden, "forbidden", "Authorization failed.");
