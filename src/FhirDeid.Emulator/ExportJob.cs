@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Text.Json;
 using Azure;
 using Azure.Storage.Blobs;
 using FhirDeid.Anonymization;
@@ -9,12 +8,10 @@ using FhirDeid.Anonymization;
 namespace FhirDeid.Emulator;
 
 /// <summary>One export: workers that read resources, de-identify them where a configuration is named, and write blobs.</summary>
-internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, FhirServiceSetting without) : IDisposable
+internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, int memory, Action checkAccess) : IDisposable
 {
     /// <summary>A file that has grown beyond this is closed and the next one begun.</summary>
     private const long RollingFileSize = 64 << 20;
-
-    private static readonly JsonDocumentOptions ConfigOptions = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
     private readonly DateTimeOffset _created = DateTimeOffset.UtcNow;
     private readonly ConcurrentQueue<ExportFailedException> _failures = new();
@@ -38,11 +35,18 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
         // Nothing checks the types at kick-off; the service's query then fails without a word of why.
         if (!request.Types.All(R4.ResourceTypes.Contains)) _failures.Enqueue(new ExportFailedException(500, "Unknown Error."));
 
+        IReadOnlyCollection<string>? patients = null;
+        if (request.GroupId is { } group && (patients = resources.GroupMembers(group)) is null)
+            _failures.Enqueue(new ExportFailedException(400, $"Group {group} was not found."));
+
         List<(string Type, ResourceStore.Entry[] Entries)> ranges =
         [
             .. from type in resources.Types
                where request.Types.Length == 0 || request.Types.Contains(type)
-               from entries in resources.Find(type, request.Since, request.Till).Chunk(request.MaxCount)
+               where request.Level != ExportLevel.Group || type != "Group"
+               let found = request.Level == ExportLevel.System ? resources.Find(type, request.Since, request.Till)
+                   : resources.Find(type, patients, request.Since, request.Till)
+               from entries in found.Chunk(request.MaxCount)
                select (type, entries),
         ];
         List<Worker> workers = request.Parallel ? [.. ranges.Select(range => new Worker(nextId(), [range]))]
@@ -85,8 +89,10 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
                     _failures.Enqueue(e switch
                     {
                         ExportFailedException failure => failure,
+                        // Nothing answers at the account's address.
+                        RequestFailedException { Status: 0 } => new ExportFailedException(404, "The storage account not found."),
                         // The service quotes whatever its storage says.
-                        RequestFailedException { Status: > 0 } refused => new ExportFailedException(refused.Status, refused.Message),
+                        RequestFailedException refused => new ExportFailedException(refused.Status, refused.Message),
                         _ => new ExportFailedException(500, "Unknown Error."),
                     });
                 }
@@ -98,8 +104,12 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
 
     private async Task RunAsync(Worker worker, CancellationToken cancellation)
     {
-        CheckAccess();
+        checkAccess();
+        if (memory > 0 && worker.Ranges.Any(range => range.Entries.Length > memory))
+            throw new ExportFailedException(413, $"The FHIR Server ran out of memory while processing an export job. Please use the _maxCount parameter when requesting an export job to reduce the number of resources exported at one time. The count used in this job was {request.MaxCount}");
         BlobContainerClient container = await storage.ContainerAsync(request.Container ?? $"export-{Id}", cancellation);
+        if (request.Registry is { } registry)
+            throw new ExportFailedException(400, $"Failed to access container registry '{registry}', please check your configuration.");
         // Each worker reads the configuration by itself, when it starts: without an ETag, one export can run by two configurations.
         Anonymizer? anonymizer = request.AnonymizationConfig is { } name
             ? Compile(await storage.ReadConfigAsync(name, request.AnonymizationConfigEtag, cancellation)) : null;
@@ -134,31 +144,15 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
         }
     }
 
-    private void CheckAccess()
-    {
-        if (without.HasFlag(FhirServiceSetting.Identity))
-            throw new ExportFailedException(403, "Unable to get access token for storage account.");
-        if (without.HasFlag(FhirServiceSetting.BlobRole))
-        {
-            const string Text = "This request is not authorized to perform this operation using this permission.";
-            throw new ExportFailedException(403, $"{Text}\nRequestId:{Guid.NewGuid()}\nTime:{DateTimeOffset.UtcNow:O}\nStatus: 403 ({Text})\nErrorCode: AuthorizationPermissionMismatch\n");
-        }
-    }
-
     private static Anonymizer Compile(string config)
     {
         try
         {
-            JsonDocument.Parse(config, ConfigOptions).Dispose();
             return Anonymizer.Create(config);
-        }
-        catch (JsonException)
-        {
-            throw new ExportFailedException(400, "Failed to parse configuration file");
         }
         catch (FhirDeidException e)
         {
-            throw new ExportFailedException(400, e.Message);
+            throw new ExportFailedException(400, ConfigurationError.Of(config) ?? e.Message);
         }
     }
 
