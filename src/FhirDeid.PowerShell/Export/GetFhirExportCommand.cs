@@ -8,20 +8,20 @@ namespace FhirDeid.PowerShell.Export;
 /// <example><code>$export = $export | Get-FhirExport</code>Asks for an export anew.</example>
 /// <example><code>Get-FhirExport -JobId 42</code>Asks the connected service for an export by its id, such as one that another person has started.</example>
 /// <example><code>Get-FhirExport https://contoso.fhir.azurehealthcareapis.com/_operations/export/42 | Receive-FhirExport ./research</code>Takes up a completed export by its status URL.</example>
-[Cmdlet(VerbsCommon.Get, "FhirExport", DefaultParameterSetName = ByStatusUri)]
+[Cmdlet(VerbsCommon.Get, "FhirExport", DefaultParameterSetName = ByJobId)]
 [OutputType(typeof(FhirExport))]
 public sealed class GetFhirExportCommand : FhirExportCommand
 {
     private const string ByStatusUri = "StatusUri";
     private const string ByJobId = "JobId";
 
-    /// <inheritdoc/>
+    /// <summary>Status URL of the export: the Content-Location that the service answered at kick-off.</summary>
     [Parameter(ParameterSetName = ByStatusUri, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
     public override Uri StatusUri { get; set; } = null!;
 
     /// <summary>The service's job id: a number.</summary>
     [Parameter(ParameterSetName = ByStatusUri, ValueFromPipelineByPropertyName = true, DontShow = true)]
-    [Parameter(ParameterSetName = ByJobId, Mandatory = true)]
+    [Parameter(ParameterSetName = ByJobId, Mandatory = true, ValueFromPipelineByPropertyName = true)]
     [ValidatePattern("^[0-9]{1,19}\\z")]
     public override string? JobId { get; set; }
 
