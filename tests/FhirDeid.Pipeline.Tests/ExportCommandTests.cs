@@ -196,7 +196,7 @@ public sealed class ExportCommandTests : IDisposable
     public void Files_that_exist_are_replaced_by_Force_alone()
     {
         FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        Run("$a | Receive-FhirExport -Destination $b", export, _folder);
+        Run("$a | Receive-FhirExport $b", export, _folder);
 
         Fails("FhirDeid.FileExists", "$a | Receive-FhirExport -Destination $b", export, _folder);
         Run("$a | Receive-FhirExport -Destination $b -Force", export, _folder);

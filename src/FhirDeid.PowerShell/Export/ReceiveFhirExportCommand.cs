@@ -14,7 +14,7 @@ namespace FhirDeid.PowerShell.Export;
 public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
 {
     /// <summary>Folder for the files; created when missing, readable by its owner alone.</summary>
-    [Parameter(Mandatory = true, Position = 1)]
+    [Parameter(Mandatory = true, Position = 0)]
     [ValidateNotBlank]
     public string Destination { get; set; } = "";
 
