@@ -1,3 +1,4 @@
+using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Schema;
 
 namespace FhirDeid.Anonymization.Plan;
@@ -5,7 +6,8 @@ namespace FhirDeid.Anonymization.Plan;
 /// <summary>A rule as seen from a resource: its own, or one of a resource around it.</summary>
 /// <param name="Hops">How many resources further out the rule runs: 0 for the resource's own rules. Outer rules run first.</param>
 /// <param name="Rule">Index of the rule in the plan, or −1 for none.</param>
-internal readonly record struct RuleReference(int Hops, int Rule)
+/// <param name="HoldsAll">Whether it claims nodes of every type here: perturb does so below a Quantity whose number it moves.</param>
+internal readonly record struct RuleReference(int Hops, int Rule, bool HoldsAll = false)
 {
     public static readonly RuleReference None = new(-1, -1);
 }
@@ -14,15 +16,19 @@ internal readonly record struct RuleReference(int Hops, int Rule)
 internal readonly record struct Thread(int Hops, int Rule, int Step);
 
 /// <summary>One kind of node: an R4 type, the rule that decides it, and the positions of rule paths that are alive there.</summary>
-internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isMatched, RuleReference[] claims, Thread[] threads)
+internal sealed class PlanState(FhirType type, RuleReference decidedBy, AnonymizationMethod method, bool isMatched, RuleReference[] claims, Thread[] threads)
 {
     private readonly PlanState?[] _children = new PlanState?[type.Properties.Count];
+    private PlanState? _withoutDecision;
     private volatile Dictionary<(int Property, int ResourceType), PlanState> _resources = [];
 
     public FhirType Type { get; } = type;
 
     /// <summary>The rule that decides the node: the first to match it, or an ancestor within its resource, whose method acts on the node's type.</summary>
     public RuleReference DecidedBy { get; } = decidedBy;
+
+    /// <summary>That rule's method; keep where no rule decides the node.</summary>
+    public AnonymizationMethod Method { get; } = method;
 
     /// <summary>Rules that match the node or an ancestor within its resource, the first to run first, up to one whose method acts on every type: what its children inherit.</summary>
     public RuleReference[] Claims { get; } = claims;
@@ -50,4 +56,7 @@ internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isM
         _resources = new(_resources) { [(property.Index, resourceType.Index)] = state };
         return state;
     }
+
+    /// <summary>State of the same node if the rule that decides it had not matched: for a method that finds nothing there to act on.</summary>
+    public PlanState WithoutDecision(AnonymizationPlan plan) => _withoutDecision ??= plan.WithoutDecision(this);
 }
