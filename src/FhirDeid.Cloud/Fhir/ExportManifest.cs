@@ -19,6 +19,7 @@ internal static class ExportManifest
                 throw Invalid(export, "transactionTime is missing or no instant");
             export.TransactionTime = time;
             export.Request = Uri.TryCreate(OperationOutcome.String(manifest, "request"), UriKind.Absolute, out Uri? request) ? request : null;
+            Complete(export);
             export.Output = [.. Entries(manifest, "output", export, required: true).Select(entry => File(entry, export))];
             List<string> issues = [];
             foreach (JsonElement issue in Entries(manifest, "issues", export))
@@ -27,6 +28,8 @@ internal static class ExportManifest
                 issues.Add(ServiceText.OneLine("The service wrote a file of errors: " + OperationOutcome.String(error, "url")));
             if (Entries(manifest, "link", export).Any(link => OperationOutcome.String(link, "relation") == "next"))
                 issues.Add("The manifest goes on on further pages, which are not read: the list of files is not complete.");
+            if (export.Request is { } served && Level(served) != (export.Level, export.GroupId))
+                issues.Add($"The service exported at another level than was asked for ({Level(served).Level} {Level(served).GroupId}): the files may hold other patients' data.");
             bool confirmed = Confirms(export);
             if (!confirmed)
                 issues.Insert(0, $"The service does not confirm configuration '{export.ConfigName}' with ETag {export.ConfigETag}: the files may hold identified data. Look into them only where that is allowed, and delete them.");
@@ -45,17 +48,38 @@ internal static class ExportManifest
     public static bool Confirms(FhirExport export)
     {
         if (export.Request is not { IsAbsoluteUri: true } request || string.IsNullOrWhiteSpace(export.ConfigName) || string.IsNullOrWhiteSpace(export.ConfigETag)) return false;
-        return Only("_anonymizationConfig") == export.ConfigName
-            && Only("_anonymizationConfigEtag") is string etag && KickOff.Unquoted(etag) == KickOff.Unquoted(export.ConfigETag);
+        return Only(request, "_anonymizationConfig") == export.ConfigName
+            && Only(request, "_anonymizationConfigEtag") is string etag && KickOff.Unquoted(etag) == KickOff.Unquoted(export.ConfigETag);
+    }
 
-        string? Only(string name)
-        {
-            string[] values = [.. request.Query.TrimStart('?').Split('&')
-                .Select(pair => pair.Split('=', 2))
-                .Where(pair => Decoded(pair[0]).Equals(name, StringComparison.OrdinalIgnoreCase))
-                .Select(pair => Decoded(pair[0]) == name && pair.Length == 2 ? Decoded(pair[1]) : "")];
-            return values is [string value] ? value : null;
-        }
+    /// <summary>Takes from the request what an export that is known by its id alone lacks. That the service names a configuration is proof of one; only its being the expected one cannot be told.</summary>
+    private static void Complete(FhirExport export)
+    {
+        if (export.Request is not { } request) return;
+        if (export.ConfigName.Length == 0 && export.ConfigETag.Length == 0
+            && Only(request, "_anonymizationConfig") is { } name && Only(request, "_anonymizationConfigEtag") is { } etag
+            && !string.IsNullOrWhiteSpace(name) && !string.IsNullOrWhiteSpace(KickOff.Unquoted(etag)))
+            (export.ConfigName, export.ConfigETag) = (name, $"\"{KickOff.Unquoted(etag)}\"");
+        if (export.Container.Length == 0) export.Container = Only(request, "_container") ?? "";
+        if (export.StartedAt == default) export.StartedAt = export.TransactionTime ?? default;
+        if (export.Level == FhirExportLevel.System) (export.Level, export.GroupId) = Level(request);
+    }
+
+    private static (FhirExportLevel Level, string GroupId) Level(Uri request) => request.AbsolutePath.Split('/') switch
+    {
+        [.., "Patient", "$export"] => (FhirExportLevel.Patient, ""),
+        [.., "Group", string group, "$export"] => (FhirExportLevel.Group, Decoded(group)),
+        _ => (FhirExportLevel.System, ""),
+    };
+
+    /// <summary>The value of a parameter that the request names exactly once, else null.</summary>
+    private static string? Only(Uri request, string name)
+    {
+        string[] values = [.. request.Query.TrimStart('?').Split('&')
+            .Select(pair => pair.Split('=', 2))
+            .Where(pair => Decoded(pair[0]).Equals(name, StringComparison.OrdinalIgnoreCase))
+            .Select(pair => Decoded(pair[0]) == name && pair.Length == 2 ? Decoded(pair[1]) : "")];
+        return values is [string value] ? value : null;
     }
 
     private static string Decoded(string text) => Uri.UnescapeDataString(text.Replace('+', ' '));
