@@ -75,6 +75,19 @@ internal sealed partial class BlobStorage
             "Give the bare name: 3 to 24 lower-case letters and digits.", name);
     }
 
+    /// <summary>Whether there is a container of that name.</summary>
+    public async Task<bool> ExistsAsync(string container, CancellationToken cancellation)
+    {
+        try
+        {
+            return await Container(container).ExistsAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e) when (Plain(e, $"to look for container {container}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+    }
+
     /// <summary>Asks whether the caller gets in: lists a container or two.</summary>
     /// <returns>Why not, or null.</returns>
     public async Task<FhirDeidException?> ProbeAsync(CancellationToken cancellation)
