@@ -194,7 +194,7 @@ public sealed class ConnectFhirDeidCommand : FhirDeidCommand
             options.FhirServiceUri = emulator.FhirServiceUri;
             options.StorageAccountName = emulator.StorageAccountName;
             options.BlobEndpoint = emulator.BlobEndpoint;
-            options.ResourceId = named ? null : emulator.ResourceId;
+            options.ResourceId = named ? null : ResourceId ?? emulator.ResourceId;
         }
         if (options.FhirServiceUri is not (null or { IsAbsoluteUri: true, Scheme: "https" })) throw NotHttps(options.FhirServiceUri);
         if (named && options.ResourceId is not null) throw TwoTargets();
