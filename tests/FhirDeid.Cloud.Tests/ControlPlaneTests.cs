@@ -348,6 +348,16 @@ public sealed class ControlPlaneTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_role_of_a_former_identity_does_not_count()
+    {
+        IControlPlane controlPlane = await ControlPlaneAsync();
+        _answers[$"GET {Storage}/providers/Microsoft.Authorization/roleAssignments"] = Json(200,
+            $$"""{"value":[{"id":"/a/1","properties":{"scope":"{{Storage}}","principalId":"{{Subscription}}","roleDefinitionId":"/x/ba92f5b4-2d11-453d-a403-e96b0029c9fe" } }]}""");
+
+        Assert.Empty((await controlPlane.FindRoleAsync(new FhirPrincipal(Principal, FhirPrincipalType.ServicePrincipal), BlobRole, Storage, Cancel)).RoleAssignmentId);
+    }
+
+    [Fact]
     public async Task An_identity_that_is_not_known_everywhere_yet_is_tried_again()
     {
         int puts = 0;
