@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Text.Json;
 using Azure;
 using Azure.Storage.Blobs;
 using FhirDeid.Anonymization;
@@ -9,12 +8,10 @@ using FhirDeid.Anonymization;
 namespace FhirDeid.Emulator;
 
 /// <summary>One export: workers that read resources, de-identify them where a configuration is named, and write blobs.</summary>
-internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, Action checkAccess) : IDisposable
+internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, int memory, Action checkAccess) : IDisposable
 {
     /// <summary>A file that has grown beyond this is closed and the next one begun.</summary>
     private const long RollingFileSize = 64 << 20;
-
-    private static readonly JsonDocumentOptions ConfigOptions = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
     private readonly DateTimeOffset _created = DateTimeOffset.UtcNow;
     private readonly ConcurrentQueue<ExportFailedException> _failures = new();
@@ -92,8 +89,10 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
                     _failures.Enqueue(e switch
                     {
                         ExportFailedException failure => failure,
+                        // Nothing answers at the account's address.
+                        RequestFailedException { Status: 0 } => new ExportFailedException(404, "The storage account not found."),
                         // The service quotes whatever its storage says.
-                        RequestFailedException { Status: > 0 } refused => new ExportFailedException(refused.Status, refused.Message),
+                        RequestFailedException refused => new ExportFailedException(refused.Status, refused.Message),
                         _ => new ExportFailedException(500, "Unknown Error."),
                     });
                 }
@@ -106,6 +105,8 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
     private async Task RunAsync(Worker worker, CancellationToken cancellation)
     {
         checkAccess();
+        if (memory > 0 && worker.Ranges.Any(range => range.Entries.Length > memory))
+            throw new ExportFailedException(413, $"The FHIR Server ran out of memory while processing an export job. Please use the _maxCount parameter when requesting an export job to reduce the number of resources exported at one time. The count used in this job was {request.MaxCount}");
         BlobContainerClient container = await storage.ContainerAsync(request.Container ?? $"export-{Id}", cancellation);
         if (request.Registry is { } registry)
             throw new ExportFailedException(400, $"Failed to access container registry '{registry}', please check your configuration.");
@@ -147,16 +148,11 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
     {
         try
         {
-            JsonDocument.Parse(config, ConfigOptions).Dispose();
             return Anonymizer.Create(config);
-        }
-        catch (JsonException)
-        {
-            throw new ExportFailedException(400, "Failed to parse configuration file");
         }
         catch (FhirDeidException e)
         {
-            throw new ExportFailedException(400, e.Message);
+            throw new ExportFailedException(400, ConfigurationError.Of(config) ?? e.Message);
         }
     }
 

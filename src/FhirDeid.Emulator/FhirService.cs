@@ -8,8 +8,6 @@ internal sealed class FhirService : IAsyncDisposable
     private const string Metadata = "/metadata";
     private const string TokenPath = "/oauth2/v2.0/token";
 
-    private static readonly string[] Operations = ["export", "patient-export", "group-export", "anonymized-export"];
-
     private readonly LoopbackServer _server;
 
     private FhirService(LoopbackServer server) => _server = server;
@@ -22,16 +20,18 @@ internal sealed class FhirService : IAsyncDisposable
 
     /// <summary>Starts listening.</summary>
     /// <param name="port">Port; 0 for a free one.</param>
+    /// <param name="throttle">Of so many requests the last one is throttled; 0 for none.</param>
     /// <param name="certificates">The server certificate.</param>
     /// <param name="tokens">Issues and checks tokens.</param>
     /// <param name="resources">What is served.</param>
     /// <param name="exports">Runs the exports.</param>
     /// <param name="cancellation">Stops.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.PortInUse</c>.</exception>
-    public static async Task<FhirService> StartAsync(int port, RunCertificates certificates, Tokens tokens, ResourceStore resources,
+    public static async Task<FhirService> StartAsync(int port, int throttle, RunCertificates certificates, Tokens tokens, ResourceStore resources,
         Exports exports, CancellationToken cancellation)
     {
         string audience = ""; // known once the port is
+        int requests = 0;
         LoopbackServer server = await LoopbackServer.StartAsync(port, certificates.Server, Map, cancellation);
         audience = server.Origin;
         return new FhirService(server);
@@ -43,6 +43,7 @@ internal sealed class FhirService : IAsyncDisposable
                 secured => secured.Use(async (context, next) =>
                 {
                     context.User = await tokens.CheckAsync(context.Request, audience);
+                    if (throttle > 0 && Interlocked.Increment(ref requests) % throttle == 0) throw Throttled(context);
                     await next(context);
                 }));
             application.UseRouting();
@@ -86,6 +87,13 @@ internal sealed class FhirService : IAsyncDisposable
     {
         ExportRequest.ReadHeaders(context.Request);
         return OperationOutcomeException.Invalid($"Requested operation does not support resource type: {type}.");
+    }
+
+    private static OperationOutcomeException Throttled(HttpContext context)
+    {
+        context.Response.Headers.RetryAfter = "1";
+        context.Response.Headers["x-ms-retry-after-ms"] = "20";
+        return new OperationOutcomeException(429, "throttled", "The maximum number of concurrent API calls on this instance was reached.");
     }
 
     private static void Authorize(HttpContext context)
@@ -147,7 +155,7 @@ internal sealed class FhirService : IAsyncDisposable
                         service = new[] { new { coding = new[] { new { system = "http://terminology.hl7.org/CodeSystem/restful-security-service", code = "OAuth" } } } },
                     },
                     resource = resources.Types.Select(type => new { type }),
-                    operation = Operations.Where(_ => exports.Enabled).Select(name => new { name, definition = $"{baseUrl}/OperationDefinition/{name}" }),
+                    operation = exports.Operations.Select(name => new { name, definition = $"{baseUrl}/OperationDefinition/{name}" }),
                 },
             },
         };

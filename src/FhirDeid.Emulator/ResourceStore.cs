@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 
@@ -209,7 +210,8 @@ internal sealed class ResourceStore : IDisposable
         List<(string Element, string Target)> references)
     {
         bundleEntries = [];
-        string? type = null, id = null, element = null;
+        string? type = null, id = null;
+        Range element = default;
         DateTimeOffset? lastUpdated = null;
         bool inMeta = false, inEntry = false;
         Utf8JsonReader reader = new(resource, Json);
@@ -224,7 +226,8 @@ internal sealed class ResourceStore : IDisposable
                 bool isId = reader.ValueTextEquals("id"), isType = reader.ValueTextEquals("resourceType");
                 if (!isId && !isType)
                 {
-                    element = reader.GetString();
+                    int name = (int)reader.TokenStartIndex + 1;
+                    element = name..(name + reader.ValueSpan.Length);
                     continue;
                 }
 
@@ -235,7 +238,7 @@ internal sealed class ResourceStore : IDisposable
             else if (reader.ValueTextEquals("reference"))
             {
                 reader.Read();
-                if (reader.TokenType == JsonTokenType.String) references.Add((element!, reader.GetString()!));
+                if (reader.TokenType == JsonTokenType.String) references.Add((Encoding.UTF8.GetString(resource[element]), reader.GetString()!));
             }
             else if (inMeta && reader.CurrentDepth == 2 && reader.ValueTextEquals("lastUpdated"))
             {

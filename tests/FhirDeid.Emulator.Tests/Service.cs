@@ -83,18 +83,34 @@ public sealed class Service : IDisposable
     /// <param name="path">Path, with a query or without; or the URL of a next page or an operation.</param>
     /// <param name="apiVersion">api-version; none leaves it out.</param>
     /// <param name="body">JSON body.</param>
-    /// <param name="token">Token; none gets one.</param>
+    /// <param name="token">Token; none gets one, an empty one leaves it out.</param>
     /// <param name="ifMatch">If-Match header.</param>
     public async Task<ArmAnswer> ArmAsync(HttpMethod method, string path, string? apiVersion = "2024-03-31", string? body = null, string? token = null, string? ifMatch = null)
     {
         string query = apiVersion is null || path.Contains("api-version=", StringComparison.Ordinal) ? "" : $"{(path.Contains('?') ? '&' : '?')}api-version={apiVersion}";
         using HttpRequestMessage request = new(method, new Uri(Emulator.ResourceManagerEndpoint!, path + query));
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token ?? await TokenAsync("https://management.azure.com"));
+        token ??= await TokenAsync("https://management.azure.com");
+        if (token.Length > 0) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         if (ifMatch is not null) request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
         if (body is not null) request.Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
         using HttpResponseMessage response = await _http.SendAsync(request, Cancellation);
         return new ArmAnswer(response.StatusCode, await response.Content.ReadAsStringAsync(Cancellation),
             response.Headers.ToDictionary(header => header.Key, header => string.Join(",", header.Value), StringComparer.OrdinalIgnoreCase));
+    }
+
+    /// <summary>All items of a list of the resource manager, page by page.</summary>
+    public async Task<List<JsonNode>> ArmListAsync(string path, string apiVersion = "2024-03-31")
+    {
+        List<JsonNode> items = [];
+        for (string? next = path; next is not null;)
+        {
+            ArmAnswer answer = await ArmAsync(HttpMethod.Get, next, apiVersion);
+            Assert.Equal(HttpStatusCode.OK, answer.Status);
+            items.AddRange(answer.Json["value"]!.AsArray()!);
+            next = (string?)answer.Json["nextLink"];
+        }
+
+        return items;
     }
 
     public async Task<Answer> KickOffAsync(string path) =>
