@@ -82,7 +82,7 @@ public sealed class ConfigurationFindingTests
         IReadOnlyList<AnonymizationConfigFinding> findings = new AnonymizationEngine().Test($$"""
             { "processingError": "skip", "fhirPathRules": [
               { "path": "HealthcareService.notAvaliable.description", "method": "redact" },
-              { "path": "Observation.value", "method": "perturb", "span": 5 },
+              { "path": "Observation.value", "method": "generalize", "cases": { "true": "1" } },
               { "path": "Patient.id", "method": "cryptoHash", "key": 1 } ], {{Keys}} }
             """);
 
@@ -93,9 +93,9 @@ public sealed class ConfigurationFindingTests
     [Fact]
     public void A_configuration_that_only_the_service_can_run_is_read_but_not_run_here()
     {
-        AnonymizationConfig config = new AnonymizationEngine().Parse($$"""{ "fhirPathRules": [{ "path": "Observation.value", "method": "perturb", "span": 5 }], {{Keys}} }""", "c.json");
+        AnonymizationConfig config = new AnonymizationEngine().Parse($$"""{ "fhirPathRules": [{ "path": "Observation.value", "method": "generalize", "cases": { "true": "1" } }], {{Keys}} }""", "c.json");
 
-        Assert.Equal("perturb", Assert.Single(config.Rules).Method);
+        Assert.Equal("generalize", Assert.Single(config.Rules).Method);
         Assert.Equal("FhirDeid.ConfigNotSupported", Assert.Throws<FhirDeidException>(() => Anonymizer.Create(config.ToJson())).ErrorId);
     }
 }

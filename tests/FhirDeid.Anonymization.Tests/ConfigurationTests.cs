@@ -35,8 +35,6 @@ public sealed class ConfigurationTests
     }
 
     [Theory]
-    [InlineData("Patient.name", "Encrypt")]
-    [InlineData("Patient.name", "perturb")]
     [InlineData("Patient.name", "generalize")]
     [InlineData("Patient.name.where(use='official')", "redact")]
     [InlineData("Patient.name[0]", "redact")]

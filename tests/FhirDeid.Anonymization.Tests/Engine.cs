@@ -55,6 +55,14 @@ internal static class JsonText
 {
     public static void Equal(string expected, string actual) => Assert.Equal(Sorted(expected), Sorted(actual));
 
+    /// <summary>The lines around the first difference, or null.</summary>
+    public static string? Difference(string expected, string actual)
+    {
+        string[] left = Sorted(expected).Split('\n'), right = Sorted(actual).Split('\n');
+        int at = Enumerable.Range(0, Math.Max(left.Length, right.Length)).FirstOrDefault(i => left.ElementAtOrDefault(i) != right.ElementAtOrDefault(i), -1);
+        return at < 0 ? null : $"expected:\n{string.Join('\n', left.Skip(at - 8).Take(16))}\nactual:\n{string.Join('\n', right.Skip(at - 8).Take(16))}";
+    }
+
     private static string Sorted(string json)
     {
         using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 20_000, AllowDuplicateProperties = false });

@@ -49,6 +49,24 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
+    public void What_the_service_would_ignore_in_a_configuration_is_warned_of()
+    {
+        (_, PSDataStreams streams) = Try("[FhirDeid.AnonymizationConfig]@{ Name = 'study'; Warnings = 'Rule 3 can never apply.' } | Publish-AnonymizationConfig");
+
+        Assert.Equal("Rule 3 can never apply.", Assert.Single(streams.Warning).Message);
+    }
+
+    [Fact]
+    public void Resources_without_a_label_are_warned_of()
+    {
+        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
+        Assert.Empty(Try("$a | Receive-FhirExport $b", export, Path.Combine(_folder, "labelled")).Streams.Warning);
+
+        _connection.Unlabelled = 1;
+        Assert.Contains("Patient-1.ndjson: 1 of 1", Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_container_of_the_keys_is_warned_of()
     {
         (_, PSDataStreams streams) = Try("Start-FhirDeidExport Anonymization -ConfigName a -ConfigETag b");
@@ -158,7 +176,7 @@ public sealed class ExportCommandTests : IDisposable
         FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
         export.Output = [File("Patient", "https://x/../../etc/passwd"), File("Observation", "https://x/a"), File("Patient", "https://x/b")];
 
-        Run("$a | Receive-FhirExport -Destination $b", export, Path.Combine(_folder, "new"));
+        Run("$a | Receive-FhirExport $b", export, Path.Combine(_folder, "new"));
 
         Assert.Equal(["Patient-1.ndjson", "Observation-1.ndjson", "Patient-2.ndjson"], _connection.Received.Select(Path.GetFileName));
         Assert.All(_connection.Received, path => Assert.Equal(Path.Combine(_folder, "new"), Path.GetDirectoryName(path)));
@@ -196,7 +214,7 @@ public sealed class ExportCommandTests : IDisposable
     public void Files_that_exist_are_replaced_by_Force_alone()
     {
         FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        Run("$a | Receive-FhirExport -Destination $b", export, _folder);
+        Run("$a | Receive-FhirExport $b", export, _folder);
 
         Fails("FhirDeid.FileExists", "$a | Receive-FhirExport -Destination $b", export, _folder);
         Run("$a | Receive-FhirExport -Destination $b -Force", export, _folder);
@@ -249,7 +267,7 @@ public sealed class ExportCommandTests : IDisposable
     {
         _connection.Answer("1", export => Ended(export, FhirExportStatus.Completed));
 
-        Run("Wait-FhirExport https://lab.example/_operations/export/1");
+        Run("Wait-FhirExport -StatusUri https://lab.example/_operations/export/1");
 
         Assert.Equal("1", Assert.Single(_connection.Asked).JobId);
     }

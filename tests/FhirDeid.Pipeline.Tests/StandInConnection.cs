@@ -25,6 +25,8 @@ internal sealed class StandInConnection : IFhirDeidConnection
 
     public List<string> Received { get; } = [];
 
+    public long Unlabelled { get; set; }
+
     public StandInConnection Answer(string job, params Func<FhirExport, FhirExport>[] answers)
     {
         Answers[job] = new(answers);
@@ -54,6 +56,6 @@ internal sealed class StandInConnection : IFhirDeidConnection
     {
         Received.Add(destination);
         await File.WriteAllTextAsync(destination, "{}\n", cancellation);
-        return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, FullName = destination, JobId = export.JobId };
+        return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, UnlabelledCount = Unlabelled, FullName = destination, JobId = export.JobId };
     }
 }

@@ -19,7 +19,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("Start-FhirDeidExport -Container research -ConfigName a.json -ConfigETag x")]
     [InlineData("Start-FhirExport -Container research -ConfigName a.json -ConfigETag x")]
     [InlineData("Wait-FhirExport https://localhost/_operations/export/1")]
-    [InlineData("Receive-FhirExport https://localhost/_operations/export/1 ./x")]
+    [InlineData("Receive-FhirExport ./x https://localhost/_operations/export/1")]
     public async Task Without_a_connection_a_cmdlet_says_to_connect_first(string script)
     {
         ErrorRecord error = await _shell.FailsAsync("FhirDeid.NotConnected", script);

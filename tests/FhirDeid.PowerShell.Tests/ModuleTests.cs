@@ -71,6 +71,23 @@ public sealed class ModuleTests : IDisposable
     }
 
     [Fact]
+    public async Task Get_Help_shows_what_each_cmdlet_and_each_parameter_is_for()
+    {
+        foreach (CmdletInfo command in (await CommandsAsync()).OfType<CmdletInfo>())
+        {
+            PSObject help = await _shell.RunAsync("Get-Help $a", command.Name);
+            Assert.DoesNotContain(command.Name, help.Text("Synopsis"), StringComparison.Ordinal);
+            Assert.NotEmpty(help.Text("Synopsis").Trim());
+            Assert.NotNull(help.Value("examples"));
+
+            foreach (PSObject parameter in await _shell.RunAllAsync("Get-Help $a -Parameter * -ErrorAction Ignore", command.Name))
+            {
+                Assert.True(((PSObject[])parameter.Value("description")!)[0].Text("Text").Length > 0, $"{command.Name} -{parameter.Text("name")}");
+            }
+        }
+    }
+
+    [Fact]
     public async Task Public_signatures_use_types_of_the_base_library_PowerShell_and_our_own_alone()
     {
         Assembly cmdlets = await AssemblyAsync();

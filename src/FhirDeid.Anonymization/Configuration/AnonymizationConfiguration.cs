@@ -27,7 +27,15 @@ internal enum DateShiftScope
 /// <param name="Method">What happens.</param>
 /// <param name="ReplaceWith">For substitute: the text of the new value, or null to remove the value.</param>
 /// <param name="ReplacesComplex">For substitute: whether the new value is an object.</param>
-internal sealed record ConfigurationRule(int Number, string Path, AnonymizationMethod Method, string? ReplaceWith = null, bool ReplacesComplex = false);
+/// <param name="Noise">For perturb: how far numbers move.</param>
+internal sealed record ConfigurationRule(
+    int Number, string Path, AnonymizationMethod Method, string? ReplaceWith = null, bool ReplacesComplex = false, NoiseSettings? Noise = null);
+
+/// <summary>How far perturb moves numbers.</summary>
+/// <param name="Span">Width of the range that noise is drawn from, evenly, half of it in each direction; 0 or more.</param>
+/// <param name="IsProportional">Whether the width is a share of the number itself.</param>
+/// <param name="RoundTo">Decimal places of the result, 0 to 28; whole numbers always have none.</param>
+internal sealed record NoiseSettings(double Span, bool IsProportional, int RoundTo);
 
 /// <summary>A configuration file, read the way the service does it.</summary>
 internal sealed record AnonymizationConfiguration

@@ -29,8 +29,7 @@ internal static class RuleSettings
             case AnonymizationMethod.Substitute:
                 return Substitute(rule, item, reader);
             case AnonymizationMethod.Perturb:
-                Perturb(rule, item, reader);
-                break;
+                return Perturb(rule, item, reader);
             case AnonymizationMethod.Generalize:
                 Generalize(rule, item, reader);
                 break;
@@ -54,16 +53,18 @@ internal static class RuleSettings
         };
     }
 
-    private static void Perturb(ConfigurationRule rule, JsonElement item, ConfigurationReader reader)
+    private static ConfigurationRule Perturb(ConfigurationRule rule, JsonElement item, ConfigurationReader reader)
     {
-        if (item.TryGetProperty("roundTo", out JsonElement roundTo) && !(TryNumber(roundTo, out double digits) && Math.Round(digits) is >= 0 and <= 28))
+        double decimals = 2, width = 0;
+        if (item.TryGetProperty("roundTo", out JsonElement roundTo) && !(TryNumber(roundTo, out decimals) && Math.Round(decimals) is >= 0 and <= 28))
             reader.Error("RoundToInvalid", $"Rule {rule.Number}: RoundTo value is invalid at {rule.Path}.", "Give roundTo a whole number from 0 to 28.", rule.Number).For(rule.Path);
         if (!item.TryGetProperty("span", out JsonElement span))
             reader.Error("SpanMissing", $"Rule {rule.Number}: Span value is required in perturb rule at {rule.Path}.", "Give the rule a span, 0 or more: the noise is at most half of it in each direction.", rule.Number).For(rule.Path);
-        else if (!TryNumber(span, out double width) || !(width >= 0))
+        else if (!TryNumber(span, out width) || !(width >= 0))
             reader.Error("SpanInvalid", $"Rule {rule.Number}: Span value is invalid at {rule.Path}.", "Give span a number, 0 or more.", rule.Number).For(rule.Path);
         if (item.TryGetProperty("rangeType", out JsonElement rangeType) && !IsOneOf(rangeType, "fixed", "proportional"))
             reader.Error("RangeTypeInvalid", $"Rule {rule.Number}: RangeType value is invalid at {rule.Path}.", "Give rangeType fixed or proportional.", rule.Number).For(rule.Path);
+        return rule with { Noise = new NoiseSettings(width, rangeType.ValueKind == JsonValueKind.String && IsOneOf(rangeType, "proportional"), (int)Math.Round(decimals)) };
     }
 
     private static void Generalize(ConfigurationRule rule, JsonElement item, ConfigurationReader reader)

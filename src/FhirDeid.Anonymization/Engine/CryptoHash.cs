@@ -7,7 +7,13 @@ namespace FhirDeid.Anonymization.Engine;
 /// <summary>HMAC-SHA256 of values, and of the id part of references, as lower-case hex.</summary>
 internal sealed class CryptoHash(byte[] key) : IDisposable
 {
+    /// <summary>Most ids and references come again: their hashes are kept in slots that the latest text takes over.</summary>
+    private const int Slots = 4096;
+    private const int LongestKept = 63;
+    private const int SlotSize = 1 + LongestKept + 64;
+
     private readonly IncrementalHash _hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, key);
+    private readonly byte[] _kept = new byte[Slots * SlotSize];
 
     private static ReadOnlySpan<byte> HexDigits => "0123456789abcdef"u8;
 
@@ -109,7 +115,7 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
     }
 
     /// <summary>The service reads strings without white space at their ends.</summary>
-    private static ReadOnlySpan<byte> Trim(ReadOnlySpan<byte> text)
+    internal static ReadOnlySpan<byte> Trim(ReadOnlySpan<byte> text)
     {
         if (text.IsEmpty || text[0] > ' ' && text[0] < 0x80 && text[^1] > ' ' && text[^1] < 0x80)
             return text;
@@ -130,15 +136,34 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
     /// <summary>Writes the hash of a text, without quotes.</summary>
     public void WriteHex(ReadOnlySpan<byte> text, Arena arena)
     {
+        Span<byte> hex = arena.GetSpan(64);
+        arena.Advance(64);
+        if (text.Length is 0 or > LongestKept)
+        {
+            Compute(text, hex);
+            return;
+        }
+        HashCode code = default;
+        code.AddBytes(text);
+        Span<byte> slot = _kept.AsSpan((int)((uint)code.ToHashCode() % Slots) * SlotSize, SlotSize);
+        if (!slot.Slice(1, slot[0]).SequenceEqual(text))
+        {
+            slot[0] = (byte)text.Length;
+            text.CopyTo(slot[1..]);
+            Compute(text, slot[^64..]);
+        }
+        slot[^64..].CopyTo(hex);
+    }
+
+    private void Compute(ReadOnlySpan<byte> text, Span<byte> hex)
+    {
         Span<byte> hash = stackalloc byte[32];
         _hmac.AppendData(text);
         _hmac.GetHashAndReset(hash);
-        Span<byte> hex = arena.GetSpan(64);
         for (int i = 0; i < hash.Length; i++)
         {
             hex[2 * i] = HexDigits[hash[i] >> 4];
             hex[2 * i + 1] = HexDigits[hash[i] & 15];
         }
-        arena.Advance(64);
     }
 }

@@ -18,6 +18,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     private readonly PrimitiveReader _primitives = new();
     private readonly Redaction _redaction = new(configuration);
     private readonly CryptoHash _hash = new(configuration.CryptoHashKey);
+    private readonly Encryption _encryption = new(configuration.EncryptKey);
     private readonly DateShift _dateShift = new(configuration);
     private readonly DocumentId _documentId = new();
     private Frame[] _frames = new Frame[32];
@@ -56,7 +57,11 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     /// <summary>New values, as JSON.</summary>
     public Arena Arena { get; } = new();
 
-    public void Dispose() => _hash.Dispose();
+    public void Dispose()
+    {
+        _hash.Dispose();
+        _encryption.Dispose();
+    }
 
     /// <summary>Decides every token of a resource.</summary>
     /// <param name="json">The resource.</param>
@@ -100,6 +105,8 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
 
         token.IsTwin = name.Length > 1 && name[0] == '_';
         FhirProperty? property = frame.State.Type.Find(token.IsTwin ? name[1..] : name);
+        if (property is null && token.Kind == JsonTokenType.Null)
+            return Drop(ref token, ref frame);
         if (property is null || token.IsTwin && !property.IsPrimitive)
             throw new ResourceException($"it has an element that R4 does not know in {frame.State.Type.Id}");
         token.Property = property;
@@ -169,8 +176,21 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         if (property.Type is null)
             OpenResource(json, tokens, index, property);
         else
-            Push(index, frame.State, frame.Resource);
+            Push(index, Acting(json, tokens, index, frame.State), frame.Resource);
         return index + 1;
+    }
+
+    /// <summary>The state of a node: perturb leaves a Quantity without a number to the rules after it.</summary>
+    private PlanState Acting(ReadOnlySpan<byte> json, Span<Token> tokens, int index, PlanState state)
+    {
+        if (!plan.IsPerturbedQuantity(state))
+            return state;
+        for (int i = index + 1; i < tokens[index].Next; i = tokens[i].Next)
+        {
+            if (tokens[i].Kind is JsonTokenType.Number or JsonTokenType.String && json.Slice(tokens[i].NameStart, tokens[i].NameLength).SequenceEqual("value"u8))
+                return state;
+        }
+        return state.WithoutDecision(plan);
     }
 
     private void Open(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, ref Frame frame)
@@ -182,7 +202,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         }
         if (frame.IsResource && property.Name == "meta")
             _resources[frame.Resource].Meta = index;
-        Push(index, frame.State.Child(plan, property), frame.Resource);
+        Push(index, Acting(json, tokens, index, frame.State.Child(plan, property)), frame.Resource);
     }
 
     private void OpenResource(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty? property)
@@ -239,9 +259,15 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         if (_depth == 0)
             return;
         ref Token token = ref tokens[index];
-        if (token.Twin != 0 && tokens[token.Twin].Next <= index)
-            Align(ref token, ref tokens[token.Twin]);
         ref Frame parent = ref _frames[_depth - 1];
+        if (token.Twin != 0 && tokens[token.Twin].Next <= index)
+        {
+            (int value, int twin) = token.IsTwin ? (token.Twin, index) : (index, token.Twin);
+            FillValues(tokens, value, twin, ref parent);
+            Align(ref token, ref tokens[token.Twin]);
+            parent.IsChanged |= tokens[token.Twin].Action != TokenAction.Copy;
+            parent.HasContent |= tokens[token.Twin].IsWritten;
+        }
         parent.HasContent |= token.IsWritten;
         parent.IsChanged |= token.Action != TokenAction.Copy;
     }
@@ -331,8 +357,19 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
                 Record(frame.Resource, state.DecidedBy, Operations.Substitute);
                 isWritten = TrySubstitute(state);
                 break;
-            case AnonymizationMethod.CryptoHash:
-                // No boolean, number or date can hold a hash: the value goes.
+            case AnonymizationMethod.Encrypt when state.Type.Syntax == PrimitiveSyntax.Text:
+                Record(frame.Resource, state.DecidedBy, Operations.Encrypt);
+                _encryption.WriteValue(CryptoHash.Trim(text), Arena);
+                break;
+            case AnonymizationMethod.Perturb when state.DecidedBy.HoldsAll && !(AnonymizationPlan.IsQuantity(frame.State.Type) && property.Name == "value"):
+                isKept = true;
+                break;
+            case AnonymizationMethod.Perturb:
+                Record(frame.Resource, state.DecidedBy, Operations.Perturb);
+                isWritten = Noise.TryWrite(text, state.Type, plan.Rule(state.DecidedBy).Noise!, Arena);
+                break;
+            case AnonymizationMethod.CryptoHash or AnonymizationMethod.Encrypt:
+                // No boolean, number or date can hold a hash or a cipher text: the value goes.
                 Record(frame.Resource, state.DecidedBy, Operations.Redact);
                 isWritten = false;
                 break;
@@ -354,8 +391,8 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             return true;
         }
         Record(frame.Resource, state.DecidedBy, Operations.Redact);
-        // An instant cannot be a year: one that a rule names goes; within a larger redacted element its year stays, as the service has it.
-        if (state.Type.Name is "date" or "dateTime" || state is { Type.Name: "instant", IsMatched: false })
+        // An instant cannot be a year: one that a rule names goes, and meta.lastUpdated always; within a larger redacted element its year stays, as the service has it.
+        if (state.Type.Name is "date" or "dateTime" || state is { Type.Name: "instant", IsMatched: false } && frame.State.Type.Name != "Meta")
             return _redaction.TryYear(text, _today, Arena);
         if (frame.State.Type.Name == "Age" && property.Name is "value" or "unit" or "system" or "code")
             return isKept = KeepsAge(json, tokens, frame.Token, out bool isInYears) && (property.Name == "value" || !isInYears);
@@ -418,6 +455,27 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             token.ArenaLength = hasValue && items > 0 ? Arena.Length - token.ArenaStart : 0;
             frame.HasContent |= token.ArenaLength > 0;
             frame.IsChanged = true;
+        }
+    }
+
+    /// <summary>A substitute gives a value also to the items of a repeating primitive that have only an id or extensions.</summary>
+    private void FillValues(Span<Token> tokens, int value, int twin, ref Frame frame)
+    {
+        PlanState state = frame.State.Child(plan, tokens[value].Property!);
+        if (tokens[value].Kind != JsonTokenType.StartArray || tokens[twin].Kind != JsonTokenType.StartArray
+            || state.DecidedBy.Rule < 0 || plan.Method(state.DecidedBy) != AnonymizationMethod.Substitute)
+            return;
+        int item = value + 1;
+        for (int i = twin + 1; i < tokens[twin].Next && item < tokens[value].Next; i = tokens[i].Next, item++)
+        {
+            if (tokens[item].Kind != JsonTokenType.Null || tokens[i].Kind == JsonTokenType.Null)
+                continue;
+            Record(frame.Resource, state.DecidedBy, Operations.Substitute);
+            int start = Arena.Length;
+            if (!TrySubstitute(state))
+                continue;
+            (tokens[item].ArenaStart, tokens[item].ArenaLength, tokens[item].Action) = (start, Arena.Length - start, TokenAction.Replace);
+            tokens[value].Action = TokenAction.Descend;
         }
     }
 
@@ -494,7 +552,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     /// <summary>The service writes <c>meta</c> anew when it adds a label: <c>lastUpdated</c> then has a numeric zone and no trailing zeros in its fraction.</summary>
     private void NormaliseInstant(ReadOnlySpan<byte> json, ref Token token)
     {
-        string text = Encoding.ASCII.GetString(token.Action == TokenAction.Replace ? Arena.Slice(token.ArenaStart, token.ArenaLength) : json[token.Start..token.End]).Trim('"');
+        string text = Encoding.UTF8.GetString(WrittenText(json, token));
         if (text.Length <= 19 || !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
             return;
         token.Action = TokenAction.Replace;
@@ -528,12 +586,12 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         byte[] system = [], code = [];
         for (int i = coding + 1; i < tokens[coding].Next; i = tokens[i].Next)
         {
-            if (tokens[i].IsTwin || tokens[i].Action != TokenAction.Copy)
+            if (tokens[i].IsTwin || !tokens[i].IsWritten)
                 continue;
             if (tokens[i].Property!.Name == "system")
-                system = _primitives.Unescape(json, tokens[i]).ToArray();
+                system = WrittenText(json, tokens[i]);
             else if (tokens[i].Property!.Name == "code")
-                code = _primitives.Unescape(json, tokens[i]).ToArray();
+                code = WrittenText(json, tokens[i]);
         }
         foreach (SecurityLabel label in SecurityLabel.All)
         {
@@ -542,6 +600,10 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         }
         return Operations.None;
     }
+
+    private byte[] WrittenText(ReadOnlySpan<byte> json, in Token token) => token.Action == TokenAction.Replace
+        ? Arena.Slice(token.ArenaStart, token.ArenaLength)[1..^1].ToArray()
+        : _primitives.Unescape(json, token).ToArray();
 
     private static ResourceException Shape(FhirProperty property, in Frame frame) =>
         new($"{frame.State.Type.Id}.{property.Name} has another JSON shape than R4 gives it");

@@ -8,8 +8,9 @@ internal enum Operations : byte
     Redact = 1,
     Abstract = 2,
     CryptoHash = 4,
-    Perturb = 8,
-    Substitute = 16,
+    Encrypt = 8,
+    Perturb = 16,
+    Substitute = 32,
 }
 
 /// <summary>The coding in <c>meta.security</c> that says what was done.</summary>
@@ -25,6 +26,7 @@ internal sealed record SecurityLabel(Operations Operation, byte[] System, byte[]
         ObservationValue(Operations.Redact, "REDACTED", "redacted"),
         ObservationValue(Operations.Abstract, "ABSTRED", "abstracted"),
         ObservationValue(Operations.CryptoHash, "CRYTOHASH", "cryptographic hash function"),
+        ObservationValue(Operations.Encrypt, "MASKED", "masked"),
         WithoutSystem(Operations.Perturb, "PERTURBED", "exact value is replaced with another exact value"),
         WithoutSystem(Operations.Substitute, "SUBSTITUTED", "exact value is replaced with a predefined value"),
     ];

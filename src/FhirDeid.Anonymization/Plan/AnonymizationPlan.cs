@@ -9,7 +9,7 @@ namespace FhirDeid.Anonymization.Plan;
 /// <remarks>
 /// Resources run their rules parent first, each rule in configuration order, and the first rule that reaches a node decides it and everything below it
 /// within the resource. So a node is decided by the first rule that matches it or an ancestor in its resource. A method that acts on some types only,
-/// such as dateShift, leaves the other nodes to the rules after it. Shared by all threads of a run.
+/// such as dateShift or perturb, leaves the other nodes to the rules after it. Shared by all threads of a run.
 /// </remarks>
 internal sealed class AnonymizationPlan
 {
@@ -58,7 +58,7 @@ internal sealed class AnonymizationPlan
     public PlanState Next(PlanState parent, FhirProperty property, FhirType type)
     {
         bool isResource = type.Kind == FhirTypeKind.Resource;
-        Arrivals arrivals = new(this, isResource ? [] : parent.Claims);
+        Arrivals arrivals = new(this, isResource ? [] : Inherited(parent));
         foreach (Thread thread in parent.Threads)
         {
             (PathStep step, int next) = _steps[thread.Step];
@@ -66,7 +66,7 @@ internal sealed class AnonymizationPlan
             if (step.Kind == StepKind.Child)
             {
                 if (step.Name == property.Name)
-                    arrivals.Arrive(hops, thread.Rule, next, property.Name, type, isResource);
+                    arrivals.Arrive(hops, thread.Rule, next, property.Name, type);
             }
             else
             {
@@ -92,34 +92,54 @@ internal sealed class AnonymizationPlan
                 if (alternative.IsLookup)
                     arrivals.Stay(0, rule, first);
                 else
-                    arrivals.Arrive(0, rule, first, "", resourceType, isResourceBelow: false);
+                    arrivals.Arrive(0, rule, first, "", resourceType);
             }
         }
     }
 
-    private PlanState Intern(FhirType type, Arrivals arrivals)
+    /// <summary>The state of a node without the rule that decides it.</summary>
+    public PlanState WithoutDecision(PlanState state) =>
+        Intern(state.Type, [.. state.Claims.Where(claim => claim != state.DecidedBy)], state.Threads, matched: []);
+
+    private PlanState Intern(FhirType type, Arrivals arrivals) => Intern(type, arrivals.Claims(), arrivals.Threads(), arrivals.Matched);
+
+    private PlanState Intern(FhirType type, RuleReference[] claims, Thread[] threads, HashSet<RuleReference> matched)
     {
-        Thread[] threads = arrivals.Threads();
-        RuleReference[] claims = arrivals.Claims();
         int first = Array.FindIndex(claims, claim => ActsOn(claim, type));
         RuleReference decidedBy = first < 0 ? RuleReference.None : claims[first];
-        bool isMatched = arrivals.Matched.Contains(decidedBy);
-        string key = $"{type.Index}|{string.Join(';', claims.Select(c => $"{c.Hops},{c.Rule}"))}|{isMatched}|{string.Join(';', threads.Select(t => $"{t.Hops},{t.Rule},{t.Step}"))}";
+        bool isMatched = matched.Contains(decidedBy);
+        string key = $"{type.Index}|{string.Join(';', claims)}|{isMatched}|{string.Join(';', threads.Select(t => $"{t.Hops},{t.Rule},{t.Step}"))}";
         return _states.GetOrAdd(key, _ => new PlanState(type, decidedBy, isMatched, claims, threads));
     }
 
-    /// <summary>Whether a method does anything on nodes of a type: dateShift claims dates alone, and leaves the rest to later rules.</summary>
-    private bool ActsOn(RuleReference reference, FhirType type) =>
-        Method(reference) != AnonymizationMethod.DateShift || type.Name is "date" or "dateTime" or "instant";
+    /// <summary>What the children of a node inherit. A Quantity whose number perturb moves is perturb's as a whole: unit and code are safe from later rules.</summary>
+    private RuleReference[] Inherited(PlanState parent) => IsPerturbedQuantity(parent)
+        ? [.. parent.Claims.Select(claim => claim == parent.DecidedBy ? claim with { HoldsAll = true } : claim)]
+        : parent.Claims;
 
-    private bool ActsOnEveryType(RuleReference reference) => Method(reference) != AnonymizationMethod.DateShift;
+    /// <summary>Whether a node is a Quantity, of whatever kind, that a perturb rule decides.</summary>
+    public bool IsPerturbedQuantity(PlanState state) =>
+        state.DecidedBy is { Rule: >= 0, HoldsAll: false } && IsQuantity(state.Type) && Method(state.DecidedBy) == AnonymizationMethod.Perturb;
+
+    public static bool IsQuantity(FhirType type) =>
+        type.Name is "Quantity" or "SimpleQuantity" or "Age" or "Count" or "Duration" or "Distance" or "Money" or "MoneyQuantity";
+
+    /// <summary>Whether a method does anything on nodes of a type: dateShift claims dates alone and perturb numbers alone, and both leave the rest to later rules.</summary>
+    private bool ActsOn(RuleReference reference, FhirType type) => reference.HoldsAll || Method(reference) switch
+    {
+        AnonymizationMethod.DateShift => type.Name is "date" or "dateTime" or "instant",
+        AnonymizationMethod.Perturb => type.Name is "decimal" or "integer" or "positiveInt" or "unsignedInt" || IsQuantity(type),
+        _ => true,
+    };
+
+    private bool ActsOnEveryType(RuleReference reference) => reference.HoldsAll || Method(reference) is not (AnonymizationMethod.DateShift or AnonymizationMethod.Perturb);
 
     private RuleEntry Compile(ConfigurationRule rule)
     {
-        if (rule.Method is AnonymizationMethod.Encrypt or AnonymizationMethod.Perturb or AnonymizationMethod.Generalize)
+        if (rule.Method == AnonymizationMethod.Generalize)
         {
             throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
-                $"Rule {rule.Number} uses method {rule.Method.ToString().ToLowerInvariant()}, which this version does not run here yet.", "Use keep, redact, cryptoHash, dateShift or substitute in this rule, or run the configuration in the service.");
+                $"Rule {rule.Number} uses method {rule.Method.ToString().ToLowerInvariant()}, which this version does not run here yet.", "Use another method in this rule, or run the configuration in the service.");
         }
         RulePath path = RulePath.Parse(rule);
         return new RuleEntry(rule, path, [.. path.Alternatives.Select(a => (a, AddSteps(a.Steps)))]);
@@ -191,7 +211,7 @@ internal sealed class AnonymizationPlan
         public void Stay(int hops, int rule, int step) => _threads.Add((-hops, rule, step));
 
         /// <summary>A path has led to the node; <paramref name="step"/> is what remains of it.</summary>
-        public void Arrive(int hops, int rule, int step, string name, FhirType type, bool isResourceBelow)
+        public void Arrive(int hops, int rule, int step, string name, FhirType type)
         {
             if (step == Accept)
             {
@@ -208,10 +228,11 @@ internal sealed class AnonymizationPlan
                     break;
                 case StepKind.OfType:
                     if (type.Name == path.Name)
-                        Arrive(hops, rule, next, name, type, isResourceBelow);
+                        Arrive(hops, rule, next, name, type);
                     break;
                 default:
-                    Search(hops, rule, step, name, type, isResourceBelow);
+                    // A search that starts at a resource goes on in it.
+                    Search(hops, rule, step, name, type, isResourceBelow: false);
                     break;
             }
         }
@@ -223,7 +244,7 @@ internal sealed class AnonymizationPlan
             if (!isResourceBelow)
                 Stay(hops, rule, step);
             if ((path.Kind == StepKind.NodesByType ? type.Name : name) == path.Name)
-                Arrive(hops, rule, next, name, type, isResourceBelow);
+                Arrive(hops, rule, next, name, type);
         }
     }
 }

@@ -5,7 +5,8 @@ namespace FhirDeid.Anonymization.Plan;
 /// <summary>A rule as seen from a resource: its own, or one of a resource around it.</summary>
 /// <param name="Hops">How many resources further out the rule runs: 0 for the resource's own rules. Outer rules run first.</param>
 /// <param name="Rule">Index of the rule in the plan, or −1 for none.</param>
-internal readonly record struct RuleReference(int Hops, int Rule)
+/// <param name="HoldsAll">Whether it claims nodes of every type here: perturb does so below a Quantity whose number it moves.</param>
+internal readonly record struct RuleReference(int Hops, int Rule, bool HoldsAll = false)
 {
     public static readonly RuleReference None = new(-1, -1);
 }
@@ -17,6 +18,7 @@ internal readonly record struct Thread(int Hops, int Rule, int Step);
 internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isMatched, RuleReference[] claims, Thread[] threads)
 {
     private readonly PlanState?[] _children = new PlanState?[type.Properties.Count];
+    private PlanState? _withoutDecision;
     private volatile Dictionary<(int Property, int ResourceType), PlanState> _resources = [];
 
     public FhirType Type { get; } = type;
@@ -50,4 +52,7 @@ internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isM
         _resources = new(_resources) { [(property.Index, resourceType.Index)] = state };
         return state;
     }
+
+    /// <summary>State of the same node if the rule that decides it had not matched: for a method that finds nothing there to act on.</summary>
+    public PlanState WithoutDecision(AnonymizationPlan plan) => _withoutDecision ??= plan.WithoutDecision(this);
 }

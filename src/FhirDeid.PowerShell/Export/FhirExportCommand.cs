@@ -7,7 +7,7 @@ namespace FhirDeid.PowerShell.Export;
 public abstract class FhirExportCommand : ConnectedCommand
 {
     /// <summary>Status URL of the export: the Content-Location that the service answered at kick-off.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
     public Uri StatusUri { get; set; } = null!;
 
     /// <summary>The service's job id.</summary>

@@ -14,7 +14,7 @@ namespace FhirDeid.PowerShell.Export;
 public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
 {
     /// <summary>Folder for the files; created when missing, readable by its owner alone.</summary>
-    [Parameter(Mandatory = true, Position = 1)]
+    [Parameter(Mandatory = true, Position = 0)]
     [ValidateNotBlank]
     public string Destination { get; set; } = "";
 
@@ -38,7 +38,12 @@ public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
         FileSystemPaths.CreateOwnerOnlyFolder(folder);
         foreach ((FhirExportFile file, string path) in files)
         {
-            await pipeline.WriteObjectAsync(await Connection.ReceiveFileAsync(export, file, path, Force, pipeline.Progress, cancellation));
+            ReceivedFhirFile received = await Connection.ReceiveFileAsync(export, file, path, Force, pipeline.Progress, cancellation);
+            if (received.UnlabelledCount > 0)
+            {
+                pipeline.WriteWarning($"{Path.GetFileName(path)}: {received.UnlabelledCount} of {received.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
+            }
+            await pipeline.WriteObjectAsync(received);
         }
     }
 
