@@ -17,7 +17,6 @@ internal sealed class ConfigurationReader
     private readonly string _json;
     private readonly FilePositions _positions;
     private AnonymizationConfiguration _configuration = new();
-    private bool _hasRules;
 
     private ConfigurationReader(string json)
     {
@@ -122,10 +121,9 @@ internal sealed class ConfigurationReader
                 Error("RuleIncomplete", $"Rule {number}: missing path or method in Fhir path rule config.", "Give every rule \"path\" and \"method\", in lower case, as texts.", number);
                 continue;
             }
-            _hasRules = true;
             string text = path.GetString()!;
             if (FhirPathSyntax.Error(text) is { } error)
-                Error("PathInvalid", $"Rule {number}: invalid FHIR path '{text}': {error}.", "Correct the path: Test it with elements of the R4 resource, such as Patient.name.family.", number).For(text);
+                Error("PathInvalid", $"Rule {number}: invalid FHIR path '{text}': {error}.", "Correct the path; it starts with a resource type, such as Patient.name.family, or is a search: nodesByType('HumanName').", number).For(text);
             int known = Array.FindIndex(Methods, m => m.Equals(method.GetString(), StringComparison.OrdinalIgnoreCase));
             if (known < 0)
             {
@@ -136,7 +134,7 @@ internal sealed class ConfigurationReader
             rules.Add(RuleSettings.Read(rule, item, this));
         }
         _configuration = _configuration with { Rules = rules };
-        if (number == 0 && !_hasRules)
+        if (number == 0)
             Warn("RulesEmpty", "fhirPathRules is empty: everything is kept as it is.", "Add rules; what no rule reaches is kept.");
         CheckKey(AnonymizationMethod.CryptoHash, "cryptoHashKey", _configuration.CryptoHashKey.Length > 0, "the hashes of one id would differ between files");
         CheckKey(AnonymizationMethod.Encrypt, "encryptKey", _configuration.EncryptKey.Length > 0, "no one could decrypt the values again");

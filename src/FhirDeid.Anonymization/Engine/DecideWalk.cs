@@ -393,7 +393,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         if (state.Type.Name is "date" or "dateTime" || state is { Type.Name: "instant", IsMatched: false } && frame.State.Type.Name != "Meta")
             return _redaction.TryYear(text, _today, Arena);
         if (frame.State.Type.Name == "Age" && property.Name is "value" or "unit" or "system" or "code")
-            return isKept = KeepsAge(json, tokens, frame.Token, out bool isInYears) && (property.Name == "value" || !isInYears);
+            return isKept = KeepsAge(json, tokens, frame.Token, out bool isInYears) && (property.Name == "value" || !isInYears && Redaction.IsUnit(property.Name, text));
         return false;
     }
 

@@ -61,9 +61,17 @@ internal sealed class Redaction(AnonymizationConfiguration configuration)
     /// <param name="isInYears">Whether the unit is the year: a bare number then says the same.</param>
     public bool KeepsAge(ReadOnlySpan<byte> value, string unit, string comparator, out bool isInYears)
     {
-        string[]? known = unit.Length == 0 ? UnitsPerYear[0] : Array.Find(UnitsPerYear, u => u.AsSpan(1).Contains(unit));
+        string[]? known = unit.Length == 0 ? UnitsPerYear[0] : KnownUnit(unit);
         isInYears = known == UnitsPerYear[0];
         return configuration.PartialAges && !comparator.StartsWith('>') && known is not null && PrimitiveReader.TryDecimal(value, out decimal age)
             && age / decimal.Parse(known[0], CultureInfo.InvariantCulture) <= 89;
     }
+
+    /// <summary>Whether the unit, code or system beside an age is one of those known here: any other text there may be about somebody.</summary>
+    public static bool IsUnit(string property, ReadOnlySpan<byte> text) => property == "system"
+        ? text.SequenceEqual("http://unitsofmeasure.org"u8)
+        : KnownUnit(Encoding.UTF8.GetString(text)) is not null;
+
+    /// <summary>How many of a unit make a year, and its names; null where it is unknown.</summary>
+    private static string[]? KnownUnit(string name) => Array.Find(UnitsPerYear, unit => unit.AsSpan(1).Contains(name));
 }
