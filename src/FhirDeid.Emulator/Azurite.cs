@@ -10,18 +10,22 @@ internal sealed partial class Azurite : IAsyncDisposable
     /// <summary>Name of the storage account. Its key is random and known to nobody: only tokens open it, and what is derived from them.</summary>
     public const string AccountName = "fhirdeidemulator";
 
+    /// <summary>Name of a storage account whose network rules let nobody in: the export job is held to them, other callers are not.</summary>
+    public const string FirewallAccountName = "fhirdeidfirewall";
+
     private readonly Process _process;
     private readonly Task _output;
+    private readonly Uri _origin;
 
-    private Azurite(Process process, Task output, Uri blobEndpoint)
+    private Azurite(Process process, Task output, Uri origin)
     {
         _process = process;
         _output = output;
-        BlobEndpoint = blobEndpoint;
+        _origin = origin;
     }
 
-    /// <summary>Base URL of the blob service, with the account in its path.</summary>
-    public Uri BlobEndpoint { get; }
+    /// <summary>Base URL of an account's blob service, with the account in its path.</summary>
+    public Uri BlobEndpoint(string account) => new(_origin, account);
 
     /// <summary>The script of the blob service in an installation.</summary>
     public static string MainScript(string folder) => Path.Combine(folder, "node_modules", "azurite", "dist", "src", "blob", "main.js");
@@ -48,7 +52,7 @@ internal sealed partial class Azurite : IAsyncDisposable
             RedirectStandardError = true,
             CreateNoWindow = true,
         };
-        start.Environment["AZURITE_ACCOUNTS"] = $"{AccountName}:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(64))}";
+        start.Environment["AZURITE_ACCOUNTS"] = string.Join(';', new[] { AccountName, FirewallAccountName }.Select(name => $"{name}:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(64))}"));
         start.Environment["FHIRDEID_RUN_FOLDER"] = runFolder;
         start.Environment.Remove("AZURITE_DB");
 
@@ -61,7 +65,7 @@ internal sealed partial class Azurite : IAsyncDisposable
                 if (Listening().Match(line) is { Success: true } match)
                 {
                     Task output = Task.WhenAll(errors, process.StandardOutput.BaseStream.CopyToAsync(Stream.Null, CancellationToken.None));
-                    return new Azurite(process, output, new Uri($"{match.Value}/{AccountName}"));
+                    return new Azurite(process, output, new Uri(match.Value));
                 }
             }
 

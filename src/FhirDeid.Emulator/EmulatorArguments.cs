@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace FhirDeid.Emulator;
 
-/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage] [--tail-seconds N] [--azurite FOLDER]</c>.</summary>
+/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--azurite FOLDER]</c>.</summary>
 internal sealed record EmulatorArguments
 {
     /// <summary>File or folder of NDJSON (.ndjson, .jsonl) or JSON Bundles and resources (.json); null generates patients.</summary>
@@ -22,6 +22,12 @@ internal sealed record EmulatorArguments
 
     /// <summary>How long a finished export still answers 202. Azure's services take 15 s, whatever the size; here it is 0 unless asked for.</summary>
     public TimeSpan Tail { get; private init; }
+
+    /// <summary>How long a change of the FHIR service's settings takes. In Azure it is minutes.</summary>
+    public TimeSpan Update { get; private init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a new identity stays unknown to the directory's replicas, and a role assignment without effect. In Azure it is minutes.</summary>
+    public TimeSpan Propagation { get; private init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Folder that holds Azurite or is to hold it; null for the user's cache.</summary>
     public string? AzuriteFolder { get; private init; }
@@ -43,6 +49,8 @@ internal sealed record EmulatorArguments
                 "--port" => result with { Port = Number(0, 65535) },
                 "--without" => result with { Without = Enum.TryParse(value, out FhirServiceSetting settings) ? settings : throw Invalid(name) },
                 "--tail-seconds" => result with { Tail = TimeSpan.FromSeconds(Number(0, 3600)) },
+                "--update-seconds" => result with { Update = TimeSpan.FromSeconds(Number(0, 3600)) },
+                "--propagation-seconds" => result with { Propagation = TimeSpan.FromSeconds(Number(0, 3600)) },
                 "--azurite" => result with { AzuriteFolder = value },
                 _ => throw Invalid(name),
             };
@@ -57,5 +65,5 @@ internal sealed record EmulatorArguments
 
     private static FhirDeidException Invalid(string name) => new("EmulatorArgumentInvalid", FhirDeidErrorCategory.InvalidArgument,
         $"The argument {name} is not known, or its value is missing or out of range.",
-        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage] [--tail-seconds N] [--azurite FOLDER].", name);
+        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--azurite FOLDER].", name);
 }

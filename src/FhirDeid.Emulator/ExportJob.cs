@@ -9,7 +9,7 @@ using FhirDeid.Anonymization;
 namespace FhirDeid.Emulator;
 
 /// <summary>One export: workers that read resources, de-identify them where a configuration is named, and write blobs.</summary>
-internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, FhirServiceSetting without) : IDisposable
+internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, Action checkAccess) : IDisposable
 {
     /// <summary>A file that has grown beyond this is closed and the next one begun.</summary>
     private const long RollingFileSize = 64 << 20;
@@ -38,11 +38,18 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
         // Nothing checks the types at kick-off; the service's query then fails without a word of why.
         if (!request.Types.All(R4.ResourceTypes.Contains)) _failures.Enqueue(new ExportFailedException(500, "Unknown Error."));
 
+        IReadOnlyCollection<string>? patients = null;
+        if (request.GroupId is { } group && (patients = resources.GroupMembers(group)) is null)
+            _failures.Enqueue(new ExportFailedException(400, $"Group {group} was not found."));
+
         List<(string Type, ResourceStore.Entry[] Entries)> ranges =
         [
             .. from type in resources.Types
                where request.Types.Length == 0 || request.Types.Contains(type)
-               from entries in resources.Find(type, request.Since, request.Till).Chunk(request.MaxCount)
+               where request.Level != ExportLevel.Group || type != "Group"
+               let found = request.Level == ExportLevel.System ? resources.Find(type, request.Since, request.Till)
+                   : resources.Find(type, patients, request.Since, request.Till)
+               from entries in found.Chunk(request.MaxCount)
                select (type, entries),
         ];
         List<Worker> workers = request.Parallel ? [.. ranges.Select(range => new Worker(nextId(), [range]))]
@@ -98,8 +105,10 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
 
     private async Task RunAsync(Worker worker, CancellationToken cancellation)
     {
-        CheckAccess();
+        checkAccess();
         BlobContainerClient container = await storage.ContainerAsync(request.Container ?? $"export-{Id}", cancellation);
+        if (request.Registry is { } registry)
+            throw new ExportFailedException(400, $"Failed to access container registry '{registry}', please check your configuration.");
         // Each worker reads the configuration by itself, when it starts: without an ETag, one export can run by two configurations.
         Anonymizer? anonymizer = request.AnonymizationConfig is { } name
             ? Compile(await storage.ReadConfigAsync(name, request.AnonymizationConfigEtag, cancellation)) : null;
@@ -131,17 +140,6 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
 
                 _files.Add(new ExportedFile(type, container.GetBlobClient(blob).Uri.ToString(), count, worker.Id, number));
             }
-        }
-    }
-
-    private void CheckAccess()
-    {
-        if (without.HasFlag(FhirServiceSetting.Identity))
-            throw new ExportFailedException(403, "Unable to get access token for storage account.");
-        if (without.HasFlag(FhirServiceSetting.BlobRole))
-        {
-            const string Text = "This request is not authorized to perform this operation using this permission.";
-            throw new ExportFailedException(403, $"{Text}\nRequestId:{Guid.NewGuid()}\nTime:{DateTimeOffset.UtcNow:O}\nStatus: 403 ({Text})\nErrorCode: AuthorizationPermissionMismatch\n");
         }
     }
 

@@ -4,6 +4,17 @@ using Microsoft.AspNetCore.Http.Extensions;
 
 namespace FhirDeid.Emulator;
 
+/// <summary>What an export is of.</summary>
+internal enum ExportLevel
+{
+    /// <summary>Everything.</summary>
+    System,
+    /// <summary>All patients, and what belongs to them.</summary>
+    Patient,
+    /// <summary>The patients of a Group, and what belongs to them.</summary>
+    Group,
+}
+
 /// <summary>A kick-off request that passed the service's rules: headers, allow-list of parameters, values. Rules and texts are those of the open-source FHIR server.</summary>
 internal sealed partial record ExportRequest
 {
@@ -17,6 +28,12 @@ internal sealed partial record ExportRequest
 
     /// <summary>The full URL, as it came.</summary>
     public required string Url { get; init; }
+
+    /// <summary>What is exported.</summary>
+    public required ExportLevel Level { get; init; }
+
+    /// <summary>Id of the Group at group level.</summary>
+    public string? GroupId { get; private init; }
 
     /// <summary>Container of the files; null for one of the job's own.</summary>
     public string? Container { get; private init; }
@@ -33,6 +50,9 @@ internal sealed partial record ExportRequest
     /// <summary>Blob name of the anonymization configuration; null for an export as it is.</summary>
     public string? AnonymizationConfig { get; private init; }
 
+    /// <summary>Registry that the configuration is in; null for the storage account.</summary>
+    public string? Registry { get; private init; }
+
     /// <summary>ETag that the configuration must have, with or without quotes; null for any.</summary>
     public string? AnonymizationConfigEtag { get; private init; }
 
@@ -44,7 +64,7 @@ internal sealed partial record ExportRequest
 
     /// <summary>Checks a request in the order of the service.</summary>
     /// <exception cref="OperationOutcomeException">It breaks a rule.</exception>
-    public static ExportRequest Read(HttpRequest request, Exports exports)
+    public static ExportRequest Read(HttpRequest request, ExportLevel level, string? groupId, Exports exports)
     {
         ReadHeaders(request);
         IQueryCollection query = request.Query;
@@ -55,35 +75,41 @@ internal sealed partial record ExportRequest
         if (Value("_outputFormat") is { } format && format is not ("application/fhir+ndjson" or "application/ndjson" or "ndjson"))
             throw OperationOutcomeException.Invalid($"The output format '{format}' is not supported.");
         if (!exports.Enabled)
-            throw OperationOutcomeException.Invalid("The requested \"export\" operation is not enabled");
+            throw NotEnabled();
 
         string? config = Value("_anonymizationConfig"), etag = Value("_anonymizationConfigEtag"), container = Value("_container");
-        CheckAnonymized(config, etag, Value("_anonymizationConfigCollectionReference"), container);
+        CheckAnonymized(config, etag, Value("_anonymizationConfigCollectionReference"), container, exports);
         CheckPath(container);
-        if (Value("_typeFilter") is not null)
-            throw OperationOutcomeException.Invalid("The emulator does not evaluate _typeFilter: it would export more than was asked for.");
         if (Value("_format") is { } name && name is not ("resourcename_only" or "unique_folder"))
             throw OperationOutcomeException.Invalid($"The format '{name}' could not be found.");
-        string[] associated = Value("includeAssociatedData")?.Split(',').Where(data => data is not ("_history" or "_deleted")).ToArray() ?? [];
-        if (associated.Length > 0)
-            throw OperationOutcomeException.Invalid($"The export parameter \"includeAssociatedData\" contains an invalid value. Supported values are: {string.Join(',', associated)}. ");
+        string[] associated = level == ExportLevel.System ? Value("includeAssociatedData")?.Split(',') ?? [] : [];
+        if (associated.Where(data => data is not ("_history" or "_deleted")).ToArray() is { Length: > 0 } unsupported)
+            throw OperationOutcomeException.Invalid($"The export parameter \"includeAssociatedData\" contains an invalid value. Supported values are: {string.Join(',', unsupported)}. ");
+        CheckTypeFilter(Value("_typeFilter"), associated.Length > 0);
 
         return new ExportRequest
         {
             Url = request.GetEncodedUrl(),
+            Level = level,
+            GroupId = groupId,
             Container = container,
             Types = Value("_type")?.Split(',') ?? [],
             Since = Time(Value("_since")),
             Till = Time(Value("_till")),
             AnonymizationConfig = config,
             AnonymizationConfigEtag = etag,
-            Parallel = Value("_isParallel") is not { } parallel || (bool.TryParse(parallel, out bool isParallel) ? isParallel : throw NotValid(parallel)),
+            Registry = Value("_anonymizationConfigCollectionReference")?.Split('/')[0],
+            // Only the system level heeds the parameter.
+            Parallel = level != ExportLevel.System ? level == ExportLevel.Patient : Value("_isParallel") is not { } parallel || (bool.TryParse(parallel, out bool isParallel) ? isParallel : throw NotValid(parallel)),
             MaxCount = Count(Value("_maxCount")),
         };
 
         // A blank value counts as none. For _anonymizationConfig that means: the export runs, and nothing is de-identified.
         string? Value(string name) => query[name] is [{ } value, ..] && !string.IsNullOrWhiteSpace(value) ? value : null;
     }
+
+    /// <summary>The service has no export storage account: 400.</summary>
+    public static OperationOutcomeException NotEnabled() => OperationOutcomeException.Invalid("The requested \"export\" operation is not enabled");
 
     /// <summary>Checks Accept and Prefer.</summary>
     /// <exception cref="OperationOutcomeException">They are not what an export needs.</exception>
@@ -101,7 +127,7 @@ internal sealed partial record ExportRequest
             throw OperationOutcomeException.Invalid("Missing required header value; header=Prefer,value=respond-async.");
     }
 
-    private static void CheckAnonymized(string? config, string? etag, string? collection, string? container)
+    private static void CheckAnonymized(string? config, string? etag, string? collection, string? container, Exports exports)
     {
         if (config is null && etag is null && collection is null) return;
         if (config is null)
@@ -111,10 +137,25 @@ internal sealed partial record ExportRequest
         CheckPath(config);
         if (etag is not null && collection is not null)
             throw OperationOutcomeException.Invalid("The parameters '_anonymizationConfigEtag' and '_anonymizationConfigCollectionReference' cannot be given in the same request. Please only specify one of them.");
-        if (collection is not null)
-            throw OperationOutcomeException.Invalid(ImageReference().IsMatch(collection)
-                ? $"The configuration collection reference '{collection}' is not configured."
-                : $"The configuration collection reference '{collection}' is invalid.");
+        if (collection is null) return;
+        if (!ImageReference().IsMatch(collection))
+            throw OperationOutcomeException.Invalid($"The configuration collection reference '{collection}' is invalid.");
+        if (!exports.Registered(collection.Split('/')[0]))
+            throw OperationOutcomeException.Invalid($"The configuration collection reference '{collection}' is not configured.");
+    }
+
+    private static void CheckTypeFilter(string? filter, bool associatedData)
+    {
+        if (filter is null) return;
+        if (associatedData)
+            throw OperationOutcomeException.Invalid("The request \"_typeFilter\" cannot be used with an export request with historical or soft deleted resources.");
+        foreach (string segment in filter.Split(','))
+        {
+            if (segment.Split('?') is not [{ Length: > 0 }, { Length: > 0 } query] || query.Split('&').Any(pair => pair.Split('=').Length != 2))
+                throw OperationOutcomeException.Invalid($"The _typeFilter segment '{segment}' could not be parsed.");
+        }
+
+        throw OperationOutcomeException.Invalid("The emulator does not evaluate _typeFilter: it would export more than was asked for.");
     }
 
     private static void CheckPath(string? value)
@@ -126,9 +167,7 @@ internal sealed partial record ExportRequest
     private static DateTimeOffset? Time(string? value)
     {
         if (value is null) return null;
-        string[] formats = ["yyyy", "yyyy-MM", "yyyy-MM-dd", "yyyy-MM-ddTHH:mmK", "yyyy-MM-ddTHH:mm:ssK", "yyyy-MM-ddTHH:mm:ss.FFFFFFFK"];
-        return DateTimeOffset.TryParseExact(value, formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time)
-            ? time : throw NotValid(value);
+        return FhirTime.TryParse(value, out DateTimeOffset time) ? time : throw NotValid(value);
     }
 
     private static int Count(string? value)

@@ -1,26 +1,32 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using FhirDeid.Emulator.ResourceManagement;
 
 namespace FhirDeid.Emulator;
 
 /// <summary>The export jobs of a run.</summary>
 /// <param name="resources">What is exported.</param>
-/// <param name="storage">Where to.</param>
-/// <param name="without">What the service lacks.</param>
+/// <param name="service">How the service is set.</param>
+/// <param name="roles">What its managed identity may do.</param>
+/// <param name="storage">Opens a storage account by its blob endpoint.</param>
 /// <param name="tail">How long a finished job still counts as running.</param>
-internal sealed class Exports(ResourceStore resources, ExportStorage storage, FhirServiceSetting without, TimeSpan tail)
+internal sealed class Exports(ResourceStore resources, FhirServiceResource service, RoleAssignments roles, Func<Uri, ExportStorage> storage, TimeSpan tail)
 {
     private readonly ConcurrentDictionary<string, ExportJob> _jobs = new(StringComparer.Ordinal);
     private long _lastId;
 
     /// <summary>Whether an export storage account is set.</summary>
-    public bool Enabled => !without.HasFlag(FhirServiceSetting.ExportStorage);
+    public bool Enabled => service.ExportStorage is not null;
+
+    /// <summary>Whether a container registry may hold configurations.</summary>
+    public bool Registered(string registry) => service.Registries.Contains(registry, StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Starts a job.</summary>
     /// <returns>Its id: one number of the queue that its workers' ids come from too.</returns>
     public long Start(ExportRequest request)
     {
-        ExportJob job = new(NextId(), request, resources, storage, without);
+        StorageAccount account = service.ExportStorage ?? throw ExportRequest.NotEnabled();
+        ExportJob job = new(NextId(), request, resources, storage(account.BlobEndpoint), () => CheckAccess(account));
         _jobs[job.Id.ToString(CultureInfo.InvariantCulture)] = job;
         job.Start(NextId);
         return job.Id;
@@ -48,6 +54,22 @@ internal sealed class Exports(ResourceStore resources, ExportStorage storage, Fh
     {
         if (!_jobs.TryRemove(id, out ExportJob? job)) throw NotFound(id);
         job.Dispose();
+    }
+
+    // What the storage account says to the managed identity, as the service quotes it.
+    private void CheckAccess(StorageAccount account)
+    {
+        if (service.ExportStorage != account)
+            throw new ExportFailedException(400, "Export job connection settings have changed since the job was created.");
+        if (service.PrincipalId is not { } principal)
+            throw new ExportFailedException(403, "Unable to get access token for storage account.");
+        if (!account.Admits(service.Id))
+            throw Forbidden("This request is not authorized to perform this operation.", "AuthorizationFailure");
+        if (!roles.MayWriteBlobs(principal, account.Id))
+            throw Forbidden("This request is not authorized to perform this operation using this permission.", "AuthorizationPermissionMismatch");
+
+        static ExportFailedException Forbidden(string text, string code) => new(403,
+            $"{text}\nRequestId:{Guid.NewGuid()}\nTime:{DateTimeOffset.UtcNow:O}\nStatus: 403 ({text})\nErrorCode: {code}\n");
     }
 
     private long NextId() => Interlocked.Increment(ref _lastId);

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Microsoft.AspNetCore.Http.Extensions;
 
 namespace FhirDeid.Emulator;
@@ -10,18 +8,17 @@ internal sealed class FhirService : IAsyncDisposable
     private const string Metadata = "/metadata";
     private const string TokenPath = "/oauth2/v2.0/token";
 
-    private static readonly string[] Operations = ["export", "anonymized-export"];
+    private static readonly string[] Operations = ["export", "patient-export", "group-export", "anonymized-export"];
 
-    private readonly WebApplication _application;
+    private readonly LoopbackServer _server;
 
-    private FhirService(WebApplication application, Uri baseUri)
-    {
-        _application = application;
-        BaseUri = baseUri;
-    }
+    private FhirService(LoopbackServer server) => _server = server;
 
     /// <summary>Base URL of the FHIR service.</summary>
-    public Uri BaseUri { get; }
+    public Uri BaseUri => _server.BaseUri;
+
+    /// <summary>Audience of its tokens: its URL without a trailing slash.</summary>
+    public string Audience => _server.Origin;
 
     /// <summary>Starts listening.</summary>
     /// <param name="port">Port; 0 for a free one.</param>
@@ -34,65 +31,50 @@ internal sealed class FhirService : IAsyncDisposable
     public static async Task<FhirService> StartAsync(int port, RunCertificates certificates, Tokens tokens, ResourceStore resources,
         Exports exports, CancellationToken cancellation)
     {
-        // Empty: no setting of the surroundings (files, ASPNETCORE_ variables) changes what is served, or where.
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen => listen.UseHttps(certificates.Server)));
-        builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace).SetMinimumLevel(LogLevel.Warning);
-        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddRouting();
         string audience = ""; // known once the port is
+        LoopbackServer server = await LoopbackServer.StartAsync(port, certificates.Server, Map, cancellation);
+        audience = server.Origin;
+        return new FhirService(server);
 
-        WebApplication application = builder.Build();
-        application.Use(AnswerErrorsAsync);
-        application.UseWhen(context => context.Request.Path != Metadata && context.Request.Path.Value?.EndsWith(TokenPath, StringComparison.Ordinal) != true,
-            secured => secured.Use(async (context, next) =>
+        void Map(WebApplication application)
+        {
+            application.Use(AnswerErrorsAsync);
+            application.UseWhen(context => context.Request.Path != Metadata && context.Request.Path.Value?.EndsWith(TokenPath, StringComparison.Ordinal) != true,
+                secured => secured.Use(async (context, next) =>
+                {
+                    context.User = await tokens.CheckAsync(context.Request, audience);
+                    await next(context);
+                }));
+            application.UseRouting();
+
+            application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, audience));
+            application.MapGet(Metadata, (HttpRequest request) => Results.Json(Capabilities(request, audience, resources, exports), FhirJson.Options, "application/fhir+json"));
+            application.MapGet("/$export", context => Export(context, ExportLevel.System, null, exports));
+            application.MapGet("/{type}/$export", (HttpContext context, string type) =>
+                type == "Patient" ? Export(context, ExportLevel.Patient, null, exports) : throw NotSupported(context, type));
+            application.MapGet("/{type}/{id}/$export", (HttpContext context, string type, string id) =>
+                type == "Group" ? Export(context, ExportLevel.Group, id, exports) : throw NotSupported(context, type));
+            application.MapGet("/_operations/export/{id}", (HttpContext context, string id) =>
             {
-                context.User = await tokens.CheckAsync(context.Request, audience);
-                await next(context);
-            }));
-        application.UseRouting();
-
-        application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, audience));
-        application.MapGet(Metadata, (HttpRequest request) => Results.Json(Capabilities(request, audience, resources, exports), FhirJson.Options, "application/fhir+json"));
-        application.MapGet("/$export", context => Export(context, exports));
-        application.MapGet("/{type}/$export", (HttpContext context, string type) => Refuse(context, type, type == "Patient"));
-        application.MapGet("/{type}/{id}/$export", (HttpContext context, string type, string id) => Refuse(context, type, type == "Group"));
-        application.MapGet("/_operations/export/{id}", (HttpContext context, string id) =>
-        {
-            Authorize(context);
-            return exports.Status(id) is { } manifest ? Results.Json(manifest, FhirJson.Options, "application/json") : Results.StatusCode(202);
-        });
-        application.MapDelete("/_operations/export/{id}", (HttpContext context, string id) =>
-        {
-            Authorize(context);
-            exports.Cancel(id);
-            return Results.StatusCode(202);
-        });
-        application.MapFallback(void (HttpContext _) => throw new OperationOutcomeException(404, "not-found", "The requested route was not found."));
-
-        try
-        {
-            await application.StartAsync(cancellation);
+                Authorize(context);
+                return exports.Status(id) is { } manifest ? Results.Json(manifest, FhirJson.Options, "application/json") : Results.StatusCode(202);
+            });
+            application.MapDelete("/_operations/export/{id}", (HttpContext context, string id) =>
+            {
+                Authorize(context);
+                exports.Cancel(id);
+                return Results.StatusCode(202);
+            });
+            application.MapFallback(void (HttpContext _) => throw new OperationOutcomeException(404, "not-found", "The requested route was not found."));
         }
-        catch (Exception e) when (e is IOException or SocketException)
-        {
-            await application.DisposeAsync();
-            throw new FhirDeidException("PortInUse", FhirDeidErrorCategory.ResourceExists,
-                $"Port {port} of 127.0.0.1 cannot be listened on: {e.InnerException?.Message ?? e.Message}.",
-                "Choose another port, or 0 for a free one, or stop the program that uses it.", port);
-        }
-
-        Uri baseUri = new(application.Urls.Single());
-        audience = baseUri.GetLeftPart(UriPartial.Authority);
-        return new FhirService(application, baseUri);
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _application.DisposeAsync();
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    private static Task Export(HttpContext context, Exports exports)
+    private static Task Export(HttpContext context, ExportLevel level, string? groupId, Exports exports)
     {
-        ExportRequest request = ExportRequest.Read(context.Request, exports);
+        ExportRequest request = ExportRequest.Read(context.Request, level, groupId, exports);
         Authorize(context);
         long id = exports.Start(request);
         context.Response.StatusCode = 202;
@@ -100,12 +82,10 @@ internal sealed class FhirService : IAsyncDisposable
         return Task.CompletedTask;
     }
 
-    private static void Refuse(HttpContext context, string type, bool real)
+    private static OperationOutcomeException NotSupported(HttpContext context, string type)
     {
         ExportRequest.ReadHeaders(context.Request);
-        throw OperationOutcomeException.Invalid(real
-            ? $"The emulator exports at system level only; {context.Request.Path} is not supported."
-            : $"Requested operation does not support resource type: {type}.");
+        return OperationOutcomeException.Invalid($"Requested operation does not support resource type: {type}.");
     }
 
     private static void Authorize(HttpContext context)
@@ -122,6 +102,11 @@ internal sealed class FhirService : IAsyncDisposable
         catch (OperationOutcomeException e)
         {
             await FhirJson.WriteAsync(context.Response, e);
+        }
+        catch (InvalidTokenException e)
+        {
+            context.Response.Headers.WWWAuthenticate = e.Reason == InvalidTokenReason.Missing ? "Bearer" : $"Bearer error=\"invalid_token\", error_description=\"{e.Message}\"";
+            await FhirJson.WriteAsync(context.Response, new OperationOutcomeException(401, "login", "Authentication failed."));
         }
     }
 
@@ -166,13 +151,5 @@ internal sealed class FhirService : IAsyncDisposable
                 },
             },
         };
-    }
-
-    /// <summary>Program.cs decides when to end, not the host.</summary>
-    private sealed class NoLifetime : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -12,9 +12,6 @@ internal sealed class OperationOutcomeException(int status, string code, string 
     /// <summary>FHIR issue type: invalid, forbidden, not-found, processing, not-supported, login.</summary>
     public string Code { get; } = code;
 
-    /// <summary>WWW-Authenticate of a 401.</summary>
-    public string? Challenge { get; init; }
-
     /// <summary>A request that breaks a rule: 400, invalid.</summary>
     public static OperationOutcomeException Invalid(string diagnostics) => new(400, "invalid", diagnostics);
 }
@@ -29,7 +26,6 @@ internal static class FhirJson
     public static Task WriteAsync(HttpResponse response, OperationOutcomeException e)
     {
         response.StatusCode = e.Status;
-        response.Headers.WWWAuthenticate = e.Challenge;
         return response.WriteAsJsonAsync(new
         {
             resourceType = "OperationOutcome",

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 
@@ -52,6 +53,42 @@ internal sealed class ResourceStore : IDisposable
     /// <summary>Where the resources of one type lie that were changed in [since, till). One without meta.lastUpdated was changed when it was loaded.</summary>
     public Entry[] Find(string type, DateTimeOffset? since, DateTimeOffset? till) => _entries.TryGetValue(type, out List<Entry>? entries)
         ? [.. entries.Where(entry => (since is null || entry.LastUpdated >= since) && (till is null || entry.LastUpdated < till))] : [];
+
+    /// <summary>Where the resources of one type lie that belong to patients: those of one patient after those of another, and one of several patients several times, as the service exports them.</summary>
+    /// <param name="type">Resource type.</param>
+    /// <param name="patients">Ids of the patients; null for all.</param>
+    /// <param name="since">Changed at or after.</param>
+    /// <param name="till">Changed before.</param>
+    public Entry[] Find(string type, IReadOnlyCollection<string>? patients, DateTimeOffset? since, DateTimeOffset? till)
+    {
+        if (!PatientCompartment.Has(type)) return [];
+        ILookup<string, Entry> byPatient = Find(type, since, till).SelectMany(entry => entry.Patients, (entry, patient) => (entry, patient))
+            .ToLookup(pair => pair.patient, pair => pair.entry, StringComparer.Ordinal);
+        return [.. (patients ?? Find("Patient", null, null).Select(entry => entry.Id!)).SelectMany(patient => byPatient[patient])];
+    }
+
+    /// <summary>Ids of the patients of a Group and of the Groups in it; null if there is no such Group.</summary>
+    public IReadOnlyCollection<string>? GroupMembers(string id)
+    {
+        Dictionary<string, Entry> groups = Find("Group", null, null).Where(entry => entry.Id is not null)
+            .DistinctBy(entry => entry.Id).ToDictionary(entry => entry.Id!, StringComparer.Ordinal);
+        if (!groups.ContainsKey(id)) return null;
+
+        SortedSet<string> patients = new(StringComparer.Ordinal), seen = new(StringComparer.Ordinal) { id };
+        Queue<string> open = new(seen);
+        byte[] buffer = new byte[1 << 16];
+        while (open.TryDequeue(out string? next))
+        {
+            if (!groups.TryGetValue(next, out Entry entry)) continue;
+            foreach ((string type, string member) in PatientCompartment.Members(Read(entry, ref buffer), DateTimeOffset.UtcNow))
+            {
+                if (type == "Patient") patients.Add(member);
+                else if (seen.Add(member)) open.Enqueue(member);
+            }
+        }
+
+        return patients;
+    }
 
     /// <summary>Reads one resource as compact JSON.</summary>
     /// <param name="entry">Where it lies.</param>
@@ -144,7 +181,7 @@ internal sealed class ResourceStore : IDisposable
         try
         {
             ReadOnlySpan<byte> document = bytes.AsSpan(start);
-            if (Describe(document, out List<Range> entries).Type != "Bundle")
+            if (Describe(document, out List<Range> entries, []).Type != "Bundle")
             {
                 AddResource(document, start);
                 return;
@@ -160,17 +197,21 @@ internal sealed class ResourceStore : IDisposable
 
     private void AddResource(ReadOnlySpan<byte> resource, long offset)
     {
-        (string? type, DateTimeOffset? lastUpdated) = Describe(resource, out _);
+        List<(string Element, string Target)> references = [];
+        (string? type, string? id, DateTimeOffset? lastUpdated) = Describe(resource, out _, references);
         if (type is null || !R4.ResourceTypes.Contains(type)) throw new JsonException();
         if (!_entries.TryGetValue(type, out List<Entry>? entries)) _entries.Add(type, entries = []);
-        entries.Add(new Entry(_files.Count - 1, offset, resource.Length, lastUpdated ?? _loaded));
+        entries.Add(new Entry(_files.Count - 1, offset, resource.Length, lastUpdated ?? _loaded,
+            type is "Patient" or "Group" ? id : null, PatientCompartment.Of(type, id, references)));
     }
 
     // Reads the whole resource, so that what is not JSON is found at the start and not in the middle of an export.
-    private static (string? Type, DateTimeOffset? LastUpdated) Describe(ReadOnlySpan<byte> resource, out List<Range> bundleEntries)
+    private static (string? Type, string? Id, DateTimeOffset? LastUpdated) Describe(ReadOnlySpan<byte> resource, out List<Range> bundleEntries,
+        List<(string Element, string Target)> references)
     {
         bundleEntries = [];
-        string? type = null;
+        string? type = null, id = null;
+        Range element = default;
         DateTimeOffset? lastUpdated = null;
         bool inMeta = false, inEntry = false;
         Utf8JsonReader reader = new(resource, Json);
@@ -182,9 +223,22 @@ internal sealed class ResourceStore : IDisposable
             {
                 inMeta = reader.ValueTextEquals("meta");
                 inEntry = reader.ValueTextEquals("entry");
-                if (!reader.ValueTextEquals("resourceType")) continue;
+                bool isId = reader.ValueTextEquals("id"), isType = reader.ValueTextEquals("resourceType");
+                if (!isId && !isType)
+                {
+                    int name = (int)reader.TokenStartIndex + 1;
+                    element = name..(name + reader.ValueSpan.Length);
+                    continue;
+                }
+
                 reader.Read();
-                type = reader.TokenType == JsonTokenType.String ? reader.GetString() : throw new JsonException();
+                if (isId) id = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+                else type = reader.TokenType == JsonTokenType.String ? reader.GetString() : throw new JsonException();
+            }
+            else if (reader.ValueTextEquals("reference"))
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.String) references.Add((Encoding.UTF8.GetString(resource[element]), reader.GetString()!));
             }
             else if (inMeta && reader.CurrentDepth == 2 && reader.ValueTextEquals("lastUpdated"))
             {
@@ -200,7 +254,7 @@ internal sealed class ResourceStore : IDisposable
             }
         }
 
-        return (type, lastUpdated);
+        return (type, id, lastUpdated);
     }
 
     // Drops white space between tokens: a string holds no line end, and what lies between quotes stays.
@@ -223,6 +277,6 @@ internal sealed class ResourceStore : IDisposable
     private static FhirDeidException Invalid(string path, string message) => new("DataInvalid", FhirDeidErrorCategory.InvalidData, message + ".",
         "Name a file or folder of NDJSON (.ndjson, .jsonl: one resource a line) or JSON Bundles and resources (.json).", path);
 
-    /// <summary>Where one resource lies.</summary>
-    internal readonly record struct Entry(int File, long Offset, int Length, DateTimeOffset LastUpdated);
+    /// <summary>Where one resource lies, its id if it is a Patient or a Group, and the patients that it belongs to.</summary>
+    internal readonly record struct Entry(int File, long Offset, int Length, DateTimeOffset LastUpdated, string? Id, string[] Patients);
 }

@@ -7,13 +7,17 @@ using Microsoft.IdentityModel.Tokens;
 namespace FhirDeid.Emulator;
 
 /// <summary>Issues access tokens as Microsoft Entra ID does, signed with a key of this run, and says how the FHIR service checks them.</summary>
-internal sealed class Tokens
+internal sealed class Tokens(PrincipalDirectory directory)
 {
     /// <summary>The tenant.</summary>
     public const string TenantId = "5c7d1c2e-3b0a-4f6d-9f0e-6d1b2a3c4d5e";
 
     /// <summary>Audience of the storage account's tokens.</summary>
     public const string StorageAudience = "https://storage.azure.com";
+
+    /// <summary>Audiences that the resource manager takes.</summary>
+    public static readonly string[] ResourceManagerAudiences =
+        ["https://management.core.windows.net/", "https://management.core.windows.net", "https://management.azure.com/", "https://management.azure.com"];
 
     /// <summary>A client whose only role is FHIR Data Reader: it cannot export. Every other client is a FHIR Data Exporter.</summary>
     public const string ReaderClientId = "no-export";
@@ -31,6 +35,7 @@ internal sealed class Tokens
     public string Issue(string audience, string clientId, TimeSpan lifetime)
     {
         DateTime now = DateTime.UtcNow;
+        directory.Add(ObjectId(clientId));
         return _handler.CreateToken(new SecurityTokenDescriptor
         {
             Issuer = Issuer,
@@ -54,29 +59,29 @@ internal sealed class Tokens
 
     /// <summary>Checks a bearer token: signature, issuer, life to the second, and audience.</summary>
     /// <returns>The caller.</returns>
-    /// <exception cref="OperationOutcomeException">401, with what is wrong in WWW-Authenticate.</exception>
-    public async Task<ClaimsPrincipal> CheckAsync(HttpRequest request, string audience)
+    /// <exception cref="InvalidTokenException">It is missing or not valid.</exception>
+    public async Task<ClaimsPrincipal> CheckAsync(HttpRequest request, params string[] audiences)
     {
         const string Scheme = "Bearer ";
         string authorization = request.Headers.Authorization.ToString();
-        if (!authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)) throw Unauthorized("Bearer");
+        if (!authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)) throw new InvalidTokenException(InvalidTokenReason.Missing, "The token is missing");
 
         string token = authorization[Scheme.Length..].Trim();
         TokenValidationResult result = await _handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
             ValidIssuer = Issuer,
-            ValidAudience = audience,
+            ValidAudiences = audiences,
             IssuerSigningKey = _key,
             ClockSkew = TimeSpan.Zero,
         });
         if (result.IsValid) return new ClaimsPrincipal(result.ClaimsIdentity);
-        throw Unauthorized($"Bearer error=\"invalid_token\", error_description=\"{result.Exception switch
+        throw result.Exception switch
         {
-            SecurityTokenInvalidAudienceException => $"The audience '{string.Join(", ", new JsonWebToken(token).Audiences)}' is invalid",
-            SecurityTokenExpiredException e => $"The token expired at '{e.Expires:MM/dd/yyyy HH:mm:ss}'",
-            SecurityTokenInvalidIssuerException e => $"The issuer '{e.InvalidIssuer}' is invalid",
-            _ => "The signature is invalid",
-        }}\"");
+            SecurityTokenInvalidAudienceException => new InvalidTokenException(InvalidTokenReason.Audience, $"The audience '{string.Join(", ", new JsonWebToken(token).Audiences)}' is invalid"),
+            SecurityTokenExpiredException e => new InvalidTokenException(InvalidTokenReason.Expired, $"The token expired at '{e.Expires:MM/dd/yyyy HH:mm:ss}'"),
+            SecurityTokenInvalidIssuerException e => new InvalidTokenException(InvalidTokenReason.Other, $"The issuer '{e.InvalidIssuer}' is invalid"),
+            _ => new InvalidTokenException(InvalidTokenReason.Other, "The signature is invalid"),
+        };
     }
 
     /// <summary>The FHIR service's managed identity.</summary>
@@ -100,7 +105,7 @@ internal sealed class Tokens
             return Refuse(400, "invalid_scope", 1002012, $"The provided value for scope {scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).");
 
         string audience = scope[..^"/.default".Length];
-        if (audience != fhirAudience && audience.TrimEnd('/') != StorageAudience)
+        if (!Knows(audience, fhirAudience))
             return Refuse(400, "invalid_resource", 500011, $"The resource principal named {audience} was not found in the tenant named FhirDeid emulator. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.");
 
         int lifetime = int.TryParse(form["lifetime_seconds"], out int seconds) ? seconds : 3600;
@@ -113,6 +118,10 @@ internal sealed class Tokens
         });
     }
 
+    /// <summary>Whether there is a service of this audience.</summary>
+    public static bool Knows(string audience, string fhirAudience) =>
+        audience == fhirAudience || audience.TrimEnd('/') == StorageAudience || ResourceManagerAudiences.Contains(audience);
+
     private static IResult Refuse(int status, string error, int code, string description) => Results.Json(statusCode: status, data: new
     {
         error,
@@ -123,8 +132,26 @@ internal sealed class Tokens
         correlation_id = Guid.NewGuid(),
     });
 
-    private static OperationOutcomeException Unauthorized(string challenge) => new(401, "login", "Authentication failed.") { Challenge = challenge };
+    /// <summary>Object id of a client's service principal: the same in every run.</summary>
+    public static string ObjectId(string clientId) => new Guid(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(clientId)).AsSpan(0, 16)).ToString();
+}
 
-    // The same client has the same object id in every run.
-    private static string ObjectId(string clientId) => new Guid(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(clientId)).AsSpan(0, 16)).ToString();
+/// <summary>Why a token is refused.</summary>
+internal enum InvalidTokenReason
+{
+    /// <summary>There is none.</summary>
+    Missing,
+    /// <summary>It is for somebody else.</summary>
+    Audience,
+    /// <summary>Its life is over.</summary>
+    Expired,
+    /// <summary>Issuer or signature are not those of this run.</summary>
+    Other,
+}
+
+/// <summary>A token that is missing or not valid: 401.</summary>
+internal sealed class InvalidTokenException(InvalidTokenReason reason, string message) : Exception(message)
+{
+    /// <summary>What is wrong.</summary>
+    public InvalidTokenReason Reason { get; } = reason;
 }

@@ -55,6 +55,10 @@ public sealed class KickOffTests(SharedEmulator shared)
     [InlineData("_since=yesterday", "The value 'yesterday' is not valid.")]
     [InlineData("_typeFilter=Patient?active=true", "The _type parameter must be included when using the _typeFilter parameter. ")]
     [InlineData("_type=Patient&_typeFilter=Patient?active=true", "The emulator does not evaluate _typeFilter: it would export more than was asked for.")]
+    [InlineData("_type=Patient&_typeFilter=Patient", "The _typeFilter segment 'Patient' could not be parsed.")]
+    [InlineData("_type=Patient&_typeFilter=Patient?name=a,b", "The _typeFilter segment 'b' could not be parsed.")]
+    [InlineData("_type=Patient&_typeFilter=Patient?name=a=b", "The _typeFilter segment 'Patient?name=a=b' could not be parsed.")]
+    [InlineData("_type=Patient&_typeFilter=Patient?active=true&includeAssociatedData=_history", "The request \"_typeFilter\" cannot be used with an export request with historical or soft deleted resources.")]
     [InlineData("_container=a/../b", "The value 'a/../b' is not valid. Path traversal characters are not allowed.")]
     [InlineData("_container=x%252F..", "The value 'x%2F..' is not valid. Path traversal characters are not allowed.")]
     [InlineData("_format=mine", "The format 'mine' could not be found.")]
@@ -83,8 +87,7 @@ public sealed class KickOffTests(SharedEmulator shared)
     [InlineData("Observation/$export", "Requested operation does not support resource type: Observation.")]
     [InlineData("patient/$export", "Requested operation does not support resource type: patient.")]
     [InlineData("Patient/p1/$export", "Requested operation does not support resource type: Patient.")]
-    [InlineData("Patient/$export", "The emulator exports at system level only; /Patient/$export is not supported.")]
-    [InlineData("Group/g/$export", "The emulator exports at system level only; /Group/g/$export is not supported.")]
+    [InlineData("group/g/$export", "Requested operation does not support resource type: group.")]
     public async Task Other_levels_are_refused(string path, string message) =>
         (await _service.KickOffAsync(path)).IsOutcome(HttpStatusCode.BadRequest, "invalid", message);
 
@@ -96,7 +99,7 @@ public sealed class KickOffTests(SharedEmulator shared)
         Assert.Equal(HttpStatusCode.OK, answer.Status);
         Assert.Equal("CapabilityStatement", answer.Json.GetProperty("resourceType").GetString());
         Assert.Equal("4.0.1", answer.Json.GetProperty("fhirVersion").GetString());
-        Assert.Equal(["export", "anonymized-export"], answer.Json.GetProperty("rest")[0].GetProperty("operation").EnumerateArray().Select(operation => operation.GetProperty("name").GetString()));
+        Assert.Equal(["export", "patient-export", "group-export", "anonymized-export"], answer.Json.GetProperty("rest")[0].GetProperty("operation").EnumerateArray().Select(operation => operation.GetProperty("name").GetString()));
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Azure.Core;
 using Azure.Core.Pipeline;
 using Azure.Storage.Blobs;
@@ -77,6 +78,41 @@ public sealed class Service : IDisposable
             response.Content.Headers.ContentLocation, response.Headers.WwwAuthenticate.ToString());
     }
 
+    /// <summary>Asks the resource manager.</summary>
+    /// <param name="method">HTTP method.</param>
+    /// <param name="path">Path, with a query or without; or the URL of a next page or an operation.</param>
+    /// <param name="apiVersion">api-version; none leaves it out.</param>
+    /// <param name="body">JSON body.</param>
+    /// <param name="token">Token; none gets one, an empty one leaves it out.</param>
+    /// <param name="ifMatch">If-Match header.</param>
+    public async Task<ArmAnswer> ArmAsync(HttpMethod method, string path, string? apiVersion = "2024-03-31", string? body = null, string? token = null, string? ifMatch = null)
+    {
+        string query = apiVersion is null || path.Contains("api-version=", StringComparison.Ordinal) ? "" : $"{(path.Contains('?') ? '&' : '?')}api-version={apiVersion}";
+        using HttpRequestMessage request = new(method, new Uri(Emulator.ResourceManagerEndpoint!, path + query));
+        token ??= await TokenAsync("https://management.azure.com");
+        if (token.Length > 0) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        if (ifMatch is not null) request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+        if (body is not null) request.Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
+        using HttpResponseMessage response = await _http.SendAsync(request, Cancellation);
+        return new ArmAnswer(response.StatusCode, await response.Content.ReadAsStringAsync(Cancellation),
+            response.Headers.ToDictionary(header => header.Key, header => string.Join(",", header.Value), StringComparer.OrdinalIgnoreCase));
+    }
+
+    /// <summary>All items of a list of the resource manager, page by page.</summary>
+    public async Task<List<JsonNode>> ArmListAsync(string path, string apiVersion = "2024-03-31")
+    {
+        List<JsonNode> items = [];
+        for (string? next = path; next is not null;)
+        {
+            ArmAnswer answer = await ArmAsync(HttpMethod.Get, next, apiVersion);
+            Assert.Equal(HttpStatusCode.OK, answer.Status);
+            items.AddRange(answer.Json["value"]!.AsArray()!);
+            next = (string?)answer.Json["nextLink"];
+        }
+
+        return items;
+    }
+
     public async Task<Answer> KickOffAsync(string path) =>
         await SendAsync(HttpMethod.Get, path, await TokenAsync(), ["application/fhir+json"], ["respond-async"]);
 
@@ -144,4 +180,17 @@ public sealed record Answer(HttpStatusCode Status, string Body, string? ContentT
 
     /// <summary>Asserts the failure of a job.</summary>
     public void IsFailure(HttpStatusCode status, string reason) => IsOutcome(status, "processing", "export operation failed for reason: " + reason);
+}
+
+/// <summary>What the resource manager answered.</summary>
+public sealed record ArmAnswer(HttpStatusCode Status, string Body, Dictionary<string, string> Headers)
+{
+    public JsonObject Json => JsonNode.Parse(Body)!.AsObject();
+
+    /// <summary>Asserts an error.</summary>
+    public void IsError(int status, string code, string? message = null)
+    {
+        Assert.Equal((status, code), ((int)Status, (string?)Json["error"]!["code"]));
+        if (message is not null) Assert.Equal(message, (string?)Json["error"]!["message"]);
+    }
 }

@@ -1,6 +1,6 @@
 namespace FhirDeid;
 
-/// <summary>A running emulator of the FHIR service, its token endpoint and its storage account, on loopback.</summary>
+/// <summary>A running emulator of the FHIR service, its token endpoint, its storage account and the resource manager of both, on loopback.</summary>
 public sealed class FhirDeidEmulator
 {
     /// <summary>Process id of the emulator.</summary>
@@ -17,6 +17,33 @@ public sealed class FhirDeidEmulator
 
     /// <summary>Name of the storage account.</summary>
     public string StorageAccountName { get; set; } = "";
+
+    /// <summary>Base URL of the resource manager.</summary>
+    public Uri? ResourceManagerEndpoint { get; set; }
+
+    /// <summary>Id of the subscription.</summary>
+    public string SubscriptionId { get; set; } = "";
+
+    /// <summary>Name of the resource group.</summary>
+    public string ResourceGroupName { get; set; } = "";
+
+    /// <summary>Name of the workspace.</summary>
+    public string WorkspaceName { get; set; } = "";
+
+    /// <summary>Name of the FHIR service in its workspace.</summary>
+    public string FhirServiceName { get; set; } = "";
+
+    /// <summary>Resource id of the FHIR service.</summary>
+    public string ResourceId { get; set; } = "";
+
+    /// <summary>Resource id of the storage account.</summary>
+    public string StorageAccountId { get; set; } = "";
+
+    /// <summary>Value of IDENTITY_ENDPOINT with which a program gets tokens of the emulator's managed identity for callers.</summary>
+    public Uri? IdentityEndpoint { get; set; }
+
+    /// <summary>Value of IDENTITY_HEADER that goes with it. A secret: whoever knows it gets tokens.</summary>
+    public string IdentityHeader { get; set; } = "";
 
     /// <summary>Certificate authority of this run, PEM; trusted for loopback by emulator connections alone.</summary>
     public string CertificateAuthority { get; set; } = "";
