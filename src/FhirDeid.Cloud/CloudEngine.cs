@@ -1,7 +1,9 @@
+using System.Text.Json.Nodes;
 using Azure.Core;
 using Azure.Core.Pipeline;
 using FhirDeid.Cloud.Credentials;
 using FhirDeid.Cloud.Fhir;
+using FhirDeid.Cloud.ResourceManagement;
 using FhirDeid.Cloud.Storage;
 
 namespace FhirDeid.Cloud;
@@ -22,28 +24,53 @@ public sealed class CloudEngine : ICloud
     /// <inheritdoc/>
     public async Task<IFhirDeidConnection> ConnectAsync(FhirDeidConnectionOptions options, CancellationToken cancellation)
     {
-        Uri fhirService = FhirService.BaseUri(options.FhirServiceUri ?? options.Emulator?.FhirServiceUri);
-        string audience = (string.IsNullOrWhiteSpace(options.Audience) ? fhirService.AbsoluteUri : options.Audience.Trim()).TrimEnd('/');
-        string scope = audience + "/.default";
-        AzureCloud cloud = AzureCloud.Of(fhirService);
-        (Uri? blobEndpoint, string accountName) = BlobStorage.Account(options, cloud);
-
-        HttpClient? emulatorClient = null;
-        if (options.Emulator is { } emulator)
-            emulatorClient = EmulatorTrust.Client(emulator, fhirService, emulator.TokenEndpoint, blobEndpoint ?? fhirService);
-        else if (options.Credential == FhirDeidCredential.Emulator)
+        bool named = FhirServiceSearch.IsAskedFor(options);
+        Uri? given = options.FhirServiceUri ?? options.Emulator?.FhirServiceUri;
+        if (given is null && !named && options.Credential != FhirDeidCredential.Emulator)
+        {
+            throw new FhirDeidException("TargetMissing", FhirDeidErrorCategory.InvalidArgument, "It is not said which FHIR service to connect to.",
+                "Give its URL as -FhirServiceUri, its resource id as -ResourceId, or the names that tell it from others: -Subscription, -ResourceGroupName, -WorkspaceName, -ServiceName.");
+        }
+        if (options.Credential == FhirDeidCredential.AccessToken && named)
+        {
+            throw new FhirDeidException("AccessTokenIsForFhirOnly", FhirDeidErrorCategory.InvalidArgument, "An access token for the FHIR service does not open the resource manager, which knows the names.",
+                "Give the URL of the FHIR service as -FhirServiceUri, or connect with another credential.");
+        }
+        if (options.Credential == FhirDeidCredential.Emulator && options.Emulator is null)
             throw new FhirDeidException("CredentialIncomplete", FhirDeidErrorCategory.InvalidArgument, "This way to connect needs an emulator.", "Start one with Start-FhirDeidEmulator.");
-        HttpPipelineTransport? transport = emulatorClient is null ? null : new HttpClientTransport(emulatorClient);
 
-        TokenCredential credential = TokenCredentials.Of(options, scope, cloud, emulatorClient);
-        FhirService service = new(fhirService, credential, scope, transport, _retryDelay);
+        Uri? fhirService = given is null ? null : FhirService.BaseUri(given);
+        AzureCloud cloud = AzureCloud.Of(fhirService, options.Environment);
+        (Uri? blobEndpoint, string accountName) = BlobStorage.Account(options, cloud);
+        HttpClient? emulatorClient = options.Emulator is { } emulator
+            ? EmulatorTrust.Client(emulator, fhirService, emulator.TokenEndpoint, emulator.ResourceManagerEndpoint ?? fhirService, blobEndpoint ?? fhirService) : null;
+        HttpPipelineTransport? transport = emulatorClient is null ? null : new HttpClientTransport(emulatorClient);
+        ShownCredential credential = new(TokenCredentials.Of(options, Scope(options, fhirService, null), cloud, emulatorClient));
+
+        ResourceManager? resourceManager = null;
+        FhirServiceId? id = null;
+        JsonObject? resource = null;
+        if (named)
+        {
+            resourceManager = new ResourceManager(options.Emulator?.ResourceManagerEndpoint ?? cloud.ResourceManager, cloud.ResourceManagerAudience, credential, transport, _retryDelay);
+            (id, resource) = await new FhirServiceSearch(resourceManager, options).FindAsync(cancellation).ConfigureAwait(false);
+            fhirService ??= id.Uri(cloud);
+            if (accountName.Length == 0 && ControlPlane.ExportStorage(resource) is { Length: > 0 } exportStorage)
+                (blobEndpoint, accountName) = await StorageAsync(new StorageAccounts(resourceManager, id), exportStorage, cloud, cancellation).ConfigureAwait(false);
+        }
+        credential.Scope = Scope(options, fhirService, resource);
+
+        FhirService service = new(fhirService!, credential, credential.Scope, transport, _retryDelay);
         await service.CheckCapabilitiesAsync(cancellation).ConfigureAwait(false);
-        AccessToken token = await credential.GetTokenAsync(new TokenRequestContext([scope]), cancellation).ConfigureAwait(false);
+        AccessToken token = await credential.GetTokenAsync(new TokenRequestContext([credential.Scope]), cancellation).ConfigureAwait(false);
         AccessTokenClaims claims = AccessTokenClaims.Of(token.Token);
         FhirDeidContext context = new()
         {
             FhirServiceUri = fhirService,
-            Audience = audience,
+            ResourceId = id?.ToString() ?? "",
+            SubscriptionId = id?.SubscriptionId ?? "",
+            Environment = cloud.Environment,
+            Audience = credential.Scope[..^"/.default".Length],
             StorageAccountName = accountName,
             BlobEndpoint = blobEndpoint,
             Credential = options.Credential,
@@ -51,6 +78,33 @@ public sealed class CloudEngine : ICloud
             TenantId = claims.TenantId,
             ExpiresOn = token.ExpiresOn,
         };
-        return new Connection(context, service, new BlobStorage(blobEndpoint, accountName, credential, transport, _retryDelay));
+        BlobStorage storage = new(blobEndpoint, accountName, credential, transport, _retryDelay);
+        // In an emulator a role counts at once.
+        ControlPlane? controlPlane = id is null ? null
+            : new ControlPlane(resourceManager!, id, credential, context, storage, options.Emulator is null ? TimeSpan.FromMinutes(2) : TimeSpan.Zero);
+        return new Connection(context, service, storage, credential, controlPlane);
+    }
+
+    /// <summary>The account that a FHIR service exports to. Who may not see it as a resource may still reach its blobs, at the address that its name has in its cloud.</summary>
+    private static async Task<(Uri? Endpoint, string Name)> StorageAsync(StorageAccounts accounts, string name, AzureCloud cloud, CancellationToken cancellation)
+    {
+        try
+        {
+            FhirExportStorage found = await accounts.FindAsync(name, cancellation).ConfigureAwait(false);
+            if (found.BlobEndpoint is { } endpoint) return (endpoint, found.StorageAccountName);
+        }
+        catch (FhirDeidException e) when (e.ErrorId is "FhirDeid.StorageAccountNotFound" or "FhirDeid.StorageInOtherSubscription" or "FhirDeid.ResourceManagerForbidden")
+        {
+            // Test-FhirDeidReadiness tells what is wrong with it.
+        }
+        return BlobStorage.Account(new FhirDeidConnectionOptions { StorageAccountName = name }, cloud);
+    }
+
+    /// <summary>Scope of the FHIR service: by the audience that is given, else by the one of the resource, else by the URL.</summary>
+    private static string Scope(FhirDeidConnectionOptions options, Uri? fhirService, JsonObject? resource)
+    {
+        string configured = resource.Text("properties", "authenticationConfiguration", "audience");
+        string audience = !string.IsNullOrWhiteSpace(options.Audience) ? options.Audience.Trim() : configured.Length > 0 ? configured : fhirService?.AbsoluteUri ?? "";
+        return audience.TrimEnd('/') + "/.default";
     }
 }

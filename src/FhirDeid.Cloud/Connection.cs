@@ -1,12 +1,27 @@
+using FhirDeid.Cloud.Credentials;
 using FhirDeid.Cloud.Fhir;
+using FhirDeid.Cloud.ResourceManagement;
 using FhirDeid.Cloud.Storage;
 
 namespace FhirDeid.Cloud;
 
 /// <inheritdoc cref="IFhirDeidConnection"/>
-internal sealed class Connection(FhirDeidContext context, FhirService service, BlobStorage storage) : IFhirDeidConnection
+internal sealed class Connection(FhirDeidContext context, FhirService service, BlobStorage storage, ShownCredential credential, ControlPlane? controlPlane) : IFhirDeidConnection
 {
-    public FhirDeidContext Context { get; } = context;
+    public FhirDeidContext Context
+    {
+        get
+        {
+            context.ExpiresOn = credential.ExpiresOn;
+            return context;
+        }
+    }
+
+    public IControlPlane ControlPlane => controlPlane ?? throw new FhirDeidException("ResourceIdRequired", FhirDeidErrorCategory.InvalidOperation,
+        "This connection knows the URL of the FHIR service alone; the resource manager needs its resource id.",
+        "Connect by -ResourceId, or by -Subscription, -ResourceGroupName, -WorkspaceName and -ServiceName.", context.FhirServiceUri);
+
+    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(CancellationToken cancellation) => new Readiness(Context, service, storage, credential, controlPlane).CheckAsync(cancellation);
 
     public Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation) =>
         ConfigPublishing.PublishAsync(storage, config, configName, force, cancellation);

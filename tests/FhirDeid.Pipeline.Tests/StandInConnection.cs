@@ -10,6 +10,10 @@ internal sealed class StandInConnection : IFhirDeidConnection
         Credential = FhirDeidCredential.AccessToken,
     };
 
+    public IControlPlane ControlPlane => throw new NotSupportedException();
+
+    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(CancellationToken cancellation) => throw new NotSupportedException();
+
     public List<FhirExportRequest> Started { get; } = [];
 
     public List<(AnonymizationConfig Config, string Name, bool Force)> Published { get; } = [];

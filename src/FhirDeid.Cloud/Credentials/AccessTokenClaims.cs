@@ -7,9 +7,10 @@ namespace FhirDeid.Cloud.Credentials;
 /// <param name="TenantId">Tenant; empty where the token does not tell.</param>
 /// <param name="Audience">Whom the token is for; empty where it does not tell.</param>
 /// <param name="ExpiresOn">End of the token, or null.</param>
-internal sealed record AccessTokenClaims(string Account, string TenantId, string Audience, DateTimeOffset? ExpiresOn)
+/// <param name="Principal">Object id and type of the caller, or null.</param>
+internal sealed record AccessTokenClaims(string Account, string TenantId, string Audience, DateTimeOffset? ExpiresOn, FhirPrincipal? Principal)
 {
-    private static readonly AccessTokenClaims Opaque = new("", "", "", null);
+    private static readonly AccessTokenClaims Opaque = new("", "", "", null, null);
 
     /// <summary>Reads the payload of a JWT; anything else gives empty values.</summary>
     public static AccessTokenClaims Of(string token)
@@ -28,13 +29,22 @@ internal sealed record AccessTokenClaims(string Account, string TenantId, string
                 Text(claims, "tid"),
                 Text(claims, "aud"),
                 claims.TryGetProperty("exp", out JsonElement exp) && exp.TryGetInt64(out long seconds) && seconds is > 0 and < 253402300800
-                    ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null);
+                    ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null,
+                Text(claims, "oid") is { Length: > 0 } id ? new FhirPrincipal(id, PrincipalType(claims)) : null);
         }
         catch (Exception e) when (e is FormatException or JsonException or InvalidOperationException)
         {
             return Opaque;
         }
     }
+
+    // idtyp where the token has it; else a user's token has scopes, an application's has none.
+    private static FhirPrincipalType PrincipalType(JsonElement claims) => Text(claims, "idtyp") switch
+    {
+        "user" => FhirPrincipalType.User,
+        "app" => FhirPrincipalType.ServicePrincipal,
+        _ => Text(claims, "scp", "upn", "unique_name").Length > 0 ? FhirPrincipalType.User : FhirPrincipalType.ServicePrincipal,
+    };
 
     private static string Text(JsonElement claims, params string[] names)
     {

@@ -128,7 +128,7 @@ internal sealed class FhirService
         }
         return new FhirAnswer(message.Response.Status,
             message.Response.Headers.TryGetValue("Content-Location", out string? location) ? location : null,
-            message.Response.Content);
+            message.Response.Content, message.Response.Headers.Date);
     }
 
     /// <summary>The error for an answer that is none of those that the caller expects.</summary>
@@ -168,4 +168,5 @@ internal sealed class FhirService
 /// <param name="Status">HTTP status.</param>
 /// <param name="ContentLocation">The header, or null.</param>
 /// <param name="Body">The body; may be empty.</param>
-internal sealed record FhirAnswer(int Status, string? ContentLocation, BinaryData Body);
+/// <param name="Date">The service's clock, or null.</param>
+internal sealed record FhirAnswer(int Status, string? ContentLocation, BinaryData Body, DateTimeOffset? Date);

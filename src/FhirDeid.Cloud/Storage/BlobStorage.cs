@@ -4,22 +4,36 @@ using Azure.Core;
 using Azure.Core.Pipeline;
 using Azure.Storage;
 using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
 
 namespace FhirDeid.Cloud.Storage;
 
 /// <summary>The blob service of the account that exports go to.</summary>
 internal sealed partial class BlobStorage
 {
-    private readonly BlobServiceClient? _client;
+    private readonly TokenCredential _credential;
+    private readonly HttpPipelineTransport? _transport;
+    private readonly TimeSpan _retryDelay;
+    private BlobServiceClient? _client;
 
     public BlobStorage(Uri? endpoint, string accountName, TokenCredential credential, HttpPipelineTransport? transport, TimeSpan retryDelay)
     {
+        (_credential, _transport, _retryDelay) = (credential, transport, retryDelay);
+        AccountName = "";
+        if (endpoint is not null) MoveTo(endpoint, accountName);
+    }
+
+    /// <summary>The blob service of another account, for the same caller.</summary>
+    public BlobStorage Of(Uri endpoint, string accountName) => new(endpoint, accountName, _credential, _transport, _retryDelay);
+
+    /// <summary>Goes over to another account: the FHIR service exports there from now on.</summary>
+    public void MoveTo(Uri endpoint, string accountName)
+    {
         Endpoint = endpoint;
         AccountName = accountName;
-        if (endpoint is null) return;
         BlobClientOptions options = new(BlobClientOptions.ServiceVersion.V2026_06_06)
         {
-            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30) },
+            Retry = { MaxRetries = 3, Delay = _retryDelay, MaxDelay = TimeSpan.FromSeconds(30) },
             Diagnostics = { IsLoggingContentEnabled = false, IsTelemetryEnabled = false, IsDistributedTracingEnabled = false },
             TransferValidation =
             {
@@ -27,26 +41,22 @@ internal sealed partial class BlobStorage
                 Download = { ChecksumAlgorithm = StorageChecksumAlgorithm.None },
             },
         };
-        if (transport is not null) options.Transport = transport;
-        _client = new BlobServiceClient(endpoint, credential, options);
+        if (_transport is not null) options.Transport = _transport;
+        _client = new BlobServiceClient(endpoint, _credential, options);
     }
 
     /// <summary>Base URL, or null where no account is known.</summary>
-    public Uri? Endpoint { get; }
+    public Uri? Endpoint { get; private set; }
 
     /// <summary>Name of the account; empty where none is known.</summary>
-    public string AccountName { get; }
+    public string AccountName { get; private set; }
 
     /// <summary>Endpoint and name of the account that the options give, each derived from the other where only one is given.</summary>
     /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountInvalid</c>, <c>FhirDeid.EndpointInvalid</c>, <c>FhirDeid.InsecureEndpoint</c>.</exception>
     public static (Uri? Endpoint, string AccountName) Account(FhirDeidConnectionOptions options, AzureCloud cloud)
     {
         string name = First(options.StorageAccountName, options.Emulator?.StorageAccountName);
-        if (name.Length > 0 && !ValidName().IsMatch(name))
-        {
-            throw new FhirDeidException("StorageAccountInvalid", FhirDeidErrorCategory.InvalidArgument, $"'{ServiceText.OneLine(name)}' cannot be the name of a storage account.",
-                "Give the bare name: 3 to 24 lower-case letters and digits.", name);
-        }
+        if (name.Length > 0) CheckName(name);
         Uri? endpoint = options.BlobEndpoint ?? options.Emulator?.BlobEndpoint;
         if (endpoint is null) return name.Length > 0 ? (new Uri($"https://{name}.{cloud.BlobSuffix}"), name) : (null, "");
         Fhir.FhirService.RefuseInsecure(endpoint, "blob service");
@@ -55,6 +65,42 @@ internal sealed partial class BlobStorage
         return (endpoint, name);
 
         static string First(string? one, string? other) => !string.IsNullOrWhiteSpace(one) ? one.Trim() : other?.Trim() ?? "";
+    }
+
+    /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountInvalid</c>.</exception>
+    public static void CheckName(string name)
+    {
+        if (ValidName().IsMatch(name)) return;
+        throw new FhirDeidException("StorageAccountInvalid", FhirDeidErrorCategory.InvalidArgument, $"'{ServiceText.OneLine(name)}' cannot be the name of a storage account.",
+            "Give the bare name: 3 to 24 lower-case letters and digits.", name);
+    }
+
+    /// <summary>Whether there is a container of that name.</summary>
+    public async Task<bool> ExistsAsync(string container, CancellationToken cancellation)
+    {
+        try
+        {
+            return await Container(container).ExistsAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e) when (Plain(e, $"to look for container {container}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+    }
+
+    /// <summary>Asks whether the caller gets in: lists a container or two.</summary>
+    /// <returns>Why not, or null.</returns>
+    public async Task<FhirDeidException?> ProbeAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await foreach (Page<BlobContainerItem> _ in _client!.GetBlobContainersAsync(cancellationToken: cancellation).AsPages(pageSizeHint: 1).ConfigureAwait(false)) break;
+            return null;
+        }
+        catch (Exception e) when (Plain(e, "to list the containers", cancellation) is { } plain)
+        {
+            return plain;
+        }
     }
 
     /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountMissing</c>.</exception>

@@ -6,6 +6,15 @@ public sealed class FhirDeidContext
     /// <summary>Base URL of the FHIR service, without a trailing slash.</summary>
     public Uri? FhirServiceUri { get; set; }
 
+    /// <summary>Resource id of the FHIR service; empty where only its URL is known.</summary>
+    public string ResourceId { get; set; } = "";
+
+    /// <summary>Subscription of the FHIR service; empty where only its URL is known.</summary>
+    public string SubscriptionId { get; set; } = "";
+
+    /// <summary>Cloud of Azure.</summary>
+    public AzureEnvironment Environment { get; set; }
+
     /// <summary>Audience of the tokens for the FHIR service.</summary>
     public string Audience { get; set; } = "";
 
@@ -31,6 +40,17 @@ public sealed class FhirDeidContext
     public override string ToString() => FhirServiceUri?.ToString() ?? "";
 }
 
+/// <summary>The clouds of Azure, by the names that Az gives them.</summary>
+public enum AzureEnvironment
+{
+    /// <summary>Azure's public cloud.</summary>
+    AzureCloud,
+    /// <summary>Azure Government.</summary>
+    AzureUSGovernment,
+    /// <summary>Azure operated by 21Vianet.</summary>
+    AzureChinaCloud,
+}
+
 /// <summary>Where tokens come from.</summary>
 public enum FhirDeidCredential
 {
@@ -40,6 +60,14 @@ public enum FhirDeidCredential
     ManagedIdentity,
     /// <summary>A service principal with a client secret.</summary>
     ClientSecret,
+    /// <summary>A service principal with a certificate.</summary>
+    ClientCertificate,
+    /// <summary>A service principal with a token of another identity provider, read from a file.</summary>
+    FederatedToken,
+    /// <summary>A user, in the browser of this machine.</summary>
+    Interactive,
+    /// <summary>A user, in the browser of another machine, by a code.</summary>
+    DeviceCode,
     /// <summary>A token for the FHIR service, given as it is.</summary>
     AccessToken,
     /// <summary>The emulator's token endpoint.</summary>

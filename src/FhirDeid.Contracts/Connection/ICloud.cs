@@ -9,15 +9,33 @@ public interface ICloud
     /// <param name="options">Where and as whom.</param>
     /// <param name="cancellation">Stops.</param>
     /// <returns>The connection.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointInvalid</c>, <c>FhirDeid.InsecureEndpoint</c>, <c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.NotAFhirService</c>, <c>FhirDeid.FhirVersionNotSupported</c>, <c>FhirDeid.StorageAccountInvalid</c>, <c>FhirDeid.CredentialIncomplete</c>, <c>FhirDeid.AuthenticationFailed</c>, <c>FhirDeid.TokenExpired</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointInvalid</c>, <c>FhirDeid.InsecureEndpoint</c>, <c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.NotAFhirService</c>, <c>FhirDeid.FhirVersionNotSupported</c>, <c>FhirDeid.StorageAccountInvalid</c>, <c>FhirDeid.TargetMissing</c>, <c>FhirDeid.ResourceIdInvalid</c>, <c>FhirDeid.SubscriptionNotFound</c>, <c>FhirDeid.SubscriptionAmbiguous</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.FhirServiceAmbiguous</c>, <c>FhirDeid.CredentialIncomplete</c>, <c>FhirDeid.CertificateInvalid</c>, <c>FhirDeid.AuthenticationFailed</c>, <c>FhirDeid.TokenExpired</c>.</exception>
     Task<IFhirDeidConnection> ConnectAsync(FhirDeidConnectionOptions options, CancellationToken cancellation);
 }
 
 /// <summary>Where to connect, and as whom.</summary>
 public sealed class FhirDeidConnectionOptions
 {
-    /// <summary>Base URL of the FHIR service.</summary>
+    /// <summary>Base URL of the FHIR service; null for the one that the resource manager tells.</summary>
     public Uri? FhirServiceUri { get; set; }
+
+    /// <summary>Resource id of the FHIR service.</summary>
+    public string? ResourceId { get; set; }
+
+    /// <summary>Subscription of the FHIR service, id or name; null for the only one that the caller sees.</summary>
+    public string? Subscription { get; set; }
+
+    /// <summary>Resource group of the FHIR service; null for any.</summary>
+    public string? ResourceGroupName { get; set; }
+
+    /// <summary>Workspace of the FHIR service; null for any.</summary>
+    public string? WorkspaceName { get; set; }
+
+    /// <summary>Name of the FHIR service in its workspace; null for any.</summary>
+    public string? ServiceName { get; set; }
+
+    /// <summary>Cloud of Azure; null for that of the FHIR service's URL, or the public one.</summary>
+    public AzureEnvironment? Environment { get; set; }
 
     /// <summary>Audience of the FHIR service's tokens; null for the service URL.</summary>
     public string? Audience { get; set; }
@@ -39,6 +57,18 @@ public sealed class FhirDeidConnectionOptions
 
     /// <summary>Client secret of the service principal.</summary>
     public SecureString? ClientSecret { get; set; }
+
+    /// <summary>File with the certificate and private key of the service principal, PEM or PKCS #12.</summary>
+    public string? CertificatePath { get; set; }
+
+    /// <summary>Password of that file.</summary>
+    public SecureString? CertificatePassword { get; set; }
+
+    /// <summary>File with the token of another identity provider; read anew whenever a token is needed.</summary>
+    public string? FederatedTokenFile { get; set; }
+
+    /// <summary>Shows the user how to sign in on another machine. Called from any thread, while a cmdlet runs.</summary>
+    public Action<string>? ShowDeviceCode { get; set; }
 
     /// <summary>Token for the FHIR service.</summary>
     public SecureString? AccessToken { get; set; }

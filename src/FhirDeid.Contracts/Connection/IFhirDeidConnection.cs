@@ -6,6 +6,15 @@ public interface IFhirDeidConnection
     /// <summary>Who is connected where.</summary>
     FhirDeidContext Context { get; }
 
+    /// <summary>The resource manager's side of the connection.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ResourceIdRequired</c>: only the URL of the FHIR service is known.</exception>
+    IControlPlane ControlPlane { get; }
+
+    /// <summary>Checks everything that a de-identified export needs, without changing anything. What goes wrong is a check that failed, not an exception.</summary>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>One check after the other, as they come out.</returns>
+    IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(CancellationToken cancellation);
+
     /// <summary>Uploads a configuration to container <c>anonymization</c>, reads it back and compares.</summary>
     /// <param name="config">The configuration.</param>
     /// <param name="configName">Blob name.</param>
