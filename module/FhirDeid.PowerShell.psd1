@@ -9,8 +9,12 @@
     PowerShellVersion    = '7.4'
     CompatiblePSEditions = @('Core')
     CmdletsToExport      = @(
+        'Export-AnonymizationConfig'
+        'Get-AnonymizationConfig'
+        'Import-AnonymizationConfig'
         'New-AnonymizationConfig'
         'Publish-AnonymizationConfig'
+        'Test-AnonymizationConfig'
         'Connect-FhirDeid'
         'Enable-FhirServiceIdentity'
         'Get-FhirExportStorage'
@@ -24,8 +28,12 @@
         'Start-FhirDeidEmulator'
         'Stop-FhirDeidEmulator'
         'Start-FhirDeidExport'
+        'Get-FhirExport'
+        'Read-FhirExport'
         'Receive-FhirExport'
+        'Stop-FhirExport'
         'Wait-FhirExport'
+        'New-ExportSasToken'
         'New-FhirSampleData'
     )
     FunctionsToExport    = @()

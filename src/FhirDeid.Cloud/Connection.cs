@@ -26,6 +26,9 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
     public Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation) =>
         ConfigPublishing.PublishAsync(storage, config, configName, force, cancellation);
 
+    public IAsyncEnumerable<PublishedAnonymizationConfig> ListConfigsAsync(Func<string, bool> named, CancellationToken cancellation) =>
+        ConfigPublishing.ListAsync(storage, named, cancellation);
+
     public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
         Uri kickOff = service.Address(KickOff.Query(request));
@@ -55,6 +58,8 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             Status = FhirExportStatus.InProgress,
             StatusUri = status,
             FhirServiceUri = Context.FhirServiceUri,
+            Level = request.Level,
+            GroupId = request.GroupId,
             StorageAccountName = Context.StorageAccountName,
             Container = request.Container,
             ConfigName = request.ConfigName,
@@ -66,8 +71,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
 
     public async Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation)
     {
-        if (export.StatusUri is not { IsAbsoluteUri: true } status || !FhirService.SameOrigin(status, Context.FhirServiceUri!))
-            throw FhirService.Foreign(export.StatusUri, Context.FhirServiceUri!);
+        Uri status = StatusUri(export);
         FhirAnswer answer = await service.GetAsync(status, "application/json", cancellation).ConfigureAwait(false);
         FhirExport now = new()
         {
@@ -75,6 +79,8 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             Status = FhirExportStatus.InProgress,
             StatusUri = export.StatusUri,
             FhirServiceUri = export.FhirServiceUri,
+            Level = export.Level,
+            GroupId = export.GroupId,
             StorageAccountName = export.StorageAccountName,
             Container = export.Container,
             ConfigName = export.ConfigName,
@@ -95,6 +101,9 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             case 200:
                 ExportManifest.Read(answer.Body, now);
                 return now;
+            case 404 when export.Status == FhirExportStatus.Cancelled:
+                now.Status = FhirExportStatus.Cancelled;
+                return now;
             case 404:
                 throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, $"The FHIR service knows no export {export.JobId}: it was cancelled or removed, or belongs to another service.",
                     "Check the status URL; if the export was cancelled, start a new one.", status);
@@ -103,13 +112,55 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         }
     }
 
+    public async Task<FhirExport> CancelExportAsync(FhirExport export, CancellationToken cancellation)
+    {
+        FhirExport now = await GetExportAsync(export, cancellation).ConfigureAwait(false);
+        // A failed one is cancelled too: the service reports the failure of one worker while others still write.
+        if (now.Status is not (FhirExportStatus.InProgress or FhirExportStatus.Failed)) return now;
+        FhirAnswer answer = await service.DeleteAsync(StatusUri(export), cancellation).ConfigureAwait(false);
+        // 404 and 409: it ended, or was cancelled, between the two requests.
+        if (answer.Status is not (200 or 202 or 204 or 404 or 409)) throw service.Refusal(answer, StatusUri(export));
+        now.Status = FhirExportStatus.Cancelled;
+        return now;
+    }
+
+    public IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    {
+        RefuseUnconfirmed(export);
+        return ExportDownload.ReadAsync(storage, export, file, progress, cancellation);
+    }
+
+    public Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
+    {
+        ExportSas sas = new(storage, request, DateTimeOffset.UtcNow);
+        if (sas.Reads && request.Export is { } export
+            && (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors) || !ExportManifest.Confirms(export)))
+        {
+            throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
+                $"The FHIR service does not confirm that export {export.JobId} (status {export.Status}) is complete and used configuration '{export.ConfigName}': no link to its files is made.",
+                "Wait for the export with Wait-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
+        }
+        return sas.CreateAsync(cancellation);
+    }
+
     public Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    {
+        RefuseUnconfirmed(export);
+        return ExportDownload.ReceiveAsync(storage, export, file, destination, force, progress, cancellation);
+    }
+
+    private Uri StatusUri(FhirExport export) =>
+        export.StatusUri is { IsAbsoluteUri: true } status && FhirService.SameOrigin(status, Context.FhirServiceUri!)
+            ? status : throw FhirService.Foreign(export.StatusUri, Context.FhirServiceUri!);
+
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ExportNotCompleted</c>, <c>FhirDeid.NotDeidentified</c>.</exception>
+    private static void RefuseUnconfirmed(FhirExport export)
     {
         if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors or FhirExportStatus.NotDeidentified))
         {
             throw new FhirDeidException("ExportNotCompleted", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has no files to receive: its status is {export.Status}.",
-                export.Status == FhirExportStatus.Failed ? "Read its Issues, correct the cause, and start a new export." : "Wait for it with Wait-FhirExport.", export.StatusUri);
+                export.Status == FhirExportStatus.InProgress ? "Wait for it with Wait-FhirExport." : "Read its Issues, correct the cause, and start a new export.", export.StatusUri);
         }
         if (export.Status == FhirExportStatus.NotDeidentified || !ExportManifest.Confirms(export))
         {
@@ -117,6 +168,5 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
                 $"The FHIR service does not confirm that export {export.JobId} used configuration '{export.ConfigName}': its files may hold identified data and are not received.",
                 "Ask for the export again with Get-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
         }
-        return ExportDownload.ReceiveAsync(storage, export, file, destination, force, progress, cancellation);
     }
 }

@@ -31,7 +31,7 @@ public sealed class CredentialTests : IAsyncLifetime
         }));
         await connection.StartExportAsync(Request, TestContext.Current.CancellationToken);
         await connection.StartExportAsync(Request, TestContext.Current.CancellationToken);
-        await connection.PublishConfigAsync(new AnonymizationConfig("{}"), "c.json", false, TestContext.Current.CancellationToken);
+        await connection.PublishConfigAsync(new AnonymizationConfig("{}") { Rules = [new AnonymizationRule { Path = "Patient.name", Method = "redact" }] }, "c.json", false, TestContext.Current.CancellationToken);
 
         Assert.Equal([connection.Context.Audience, "https://storage.azure.com"], asked);
     }
@@ -83,7 +83,7 @@ public sealed class CredentialTests : IAsyncLifetime
         IFhirDeidConnection connection = await _service.ConnectAsync(options);
 
         await connection.StartExportAsync(Request, TestContext.Current.CancellationToken);
-        await Failure.Of("AccessTokenIsForFhirOnly", () => connection.PublishConfigAsync(new AnonymizationConfig("{}"), "c.json", false, TestContext.Current.CancellationToken));
+        await Failure.Of("AccessTokenIsForFhirOnly", () => connection.PublishConfigAsync(new AnonymizationConfig("{}") { Rules = [new AnonymizationRule { Path = "Patient.name", Method = "redact" }] }, "c.json", false, TestContext.Current.CancellationToken));
 
         Assert.Equal("Bearer " + token, Assert.Single(_service.FhirRequests).Header("Authorization"));
         Assert.DoesNotContain(_service.Requests, r => r.Port == _service.Blob.Port);

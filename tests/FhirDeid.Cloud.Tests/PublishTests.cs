@@ -4,7 +4,9 @@ namespace FhirDeid.Cloud.Tests;
 
 public sealed class PublishTests : IAsyncLifetime
 {
-    private static readonly AnonymizationConfig Config = new("""{"fhirVersion":"R4","fhirPathRules":[]}""");
+    private static readonly AnonymizationConfig Config = Of("""{"fhirVersion":"R4"}""");
+    private static AnonymizationConfig Of(string json) => new(json) { Rules = [new AnonymizationRule { Path = "Patient.name", Method = "redact" }] };
+
     private StandIn _service = null!;
     private IFhirDeidConnection _connection = null!;
 
@@ -56,7 +58,7 @@ public sealed class PublishTests : IAsyncLifetime
     {
         await PublishAsync();
 
-        FhirDeidException e = await Failure.Of("ConfigExists", () => PublishAsync(new AnonymizationConfig("{}")));
+        FhirDeidException e = await Failure.Of("ConfigExists", () => PublishAsync(Of("{}")));
 
         Assert.Equal(FhirDeidErrorCategory.ResourceExists, e.Category);
         Assert.Equal(Config.ToJson(), Encoding.UTF8.GetString(_service.Blobs["anonymization/safe harbor/v1.json"].Bytes));
@@ -67,7 +69,7 @@ public sealed class PublishTests : IAsyncLifetime
     {
         PublishedAnonymizationConfig old = await PublishAsync();
 
-        PublishedAnonymizationConfig published = await PublishAsync(new AnonymizationConfig("{}"), force: true);
+        PublishedAnonymizationConfig published = await PublishAsync(Of("{}"), force: true);
 
         Assert.NotEqual(old.ConfigETag, published.ConfigETag);
         Assert.Equal(old.ConfigETag, Written.Last().Header("If-Match"));
@@ -83,7 +85,7 @@ public sealed class PublishTests : IAsyncLifetime
             return Task.FromResult(false);
         };
 
-        await Failure.Of("ConfigExists", () => PublishAsync(new AnonymizationConfig("{}"), force: true));
+        await Failure.Of("ConfigExists", () => PublishAsync(Of("{}"), force: true));
 
         Assert.Equal("other", Encoding.UTF8.GetString(_service.Blobs["anonymization/safe harbor/v1.json"].Bytes));
     }
@@ -121,9 +123,9 @@ public sealed class PublishTests : IAsyncLifetime
     public async Task A_configuration_of_1_MiB_is_written_and_a_larger_one_is_refused()
     {
         const int limit = 1_048_576;
-        await PublishAsync(new AnonymizationConfig(new string('é', limit / 2)));
+        await PublishAsync(Of(new string('é', limit / 2)));
 
-        await Failure.Of("ConfigTooLarge", () => PublishAsync(new AnonymizationConfig(new string('é', limit / 2) + "x"), "large.json"));
+        await Failure.Of("ConfigTooLarge", () => PublishAsync(Of(new string('é', limit / 2) + "x"), "large.json"));
 
         Assert.DoesNotContain("anonymization/large.json", _service.Blobs.Keys);
     }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace FhirDeid.Tests;
 
 /// <summary>A connection whose answers are the test's.</summary>
@@ -50,6 +52,54 @@ internal sealed class StandInConnection : IFhirDeidConnection
         lock (Asked) Asked.Add(export);
         Queue<Func<FhirExport, FhirExport>> answers = Answers[export.JobId];
         return Task.FromResult((answers.Count > 1 ? answers.Dequeue() : answers.Peek())(export));
+    }
+
+    public List<ExportSasRequest> Shared { get; } = [];
+
+    public List<PublishedAnonymizationConfig> Configs { get; } = [];
+
+    /// <summary>What each file holds.</summary>
+    public List<string> Lines { get; } = [];
+
+    public int LinesRead { get; private set; }
+
+    public bool ReadingEnded { get; private set; }
+
+    public Task<FhirExport> CancelExportAsync(FhirExport export, CancellationToken cancellation) => GetExportAsync(export, cancellation);
+
+    public async IAsyncEnumerable<PublishedAnonymizationConfig> ListConfigsAsync(Func<string, bool> named, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await Task.Yield();
+        foreach (PublishedAnonymizationConfig config in Configs.Where(config => named(config.ConfigName))) yield return config;
+    }
+
+    public async IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, IProgress<FhirDeidProgress> progress, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        try
+        {
+            foreach (string line in Lines)
+            {
+                await Task.Yield();
+                LinesRead++;
+                yield return line;
+            }
+        }
+        finally
+        {
+            ReadingEnded = true;
+        }
+    }
+
+    public Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
+    {
+        Shared.Add(request);
+        return Task.FromResult(new ExportSasToken
+        {
+            Uri = new Uri($"https://labexports.example/{request.Container}?sv=1&sig=c2VjcmV0&sp=rl"),
+            Token = "sv=1&sig=c2VjcmV0&sp=rl",
+            Container = request.Container,
+            ExpiresOn = request.ExpiresOn ?? DateTimeOffset.UtcNow.AddDays(7),
+        });
     }
 
     public async Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)

@@ -19,6 +19,7 @@ internal static class ExportManifest
                 throw Invalid(export, "transactionTime is missing or no instant");
             export.TransactionTime = time;
             export.Request = Uri.TryCreate(OperationOutcome.String(manifest, "request"), UriKind.Absolute, out Uri? request) ? request : null;
+            Complete(export);
             export.Output = [.. Entries(manifest, "output", export, required: true).Select(entry => File(entry, export))];
             List<string> issues = [];
             foreach (JsonElement issue in Entries(manifest, "issues", export))
@@ -45,17 +46,33 @@ internal static class ExportManifest
     public static bool Confirms(FhirExport export)
     {
         if (export.Request is not { IsAbsoluteUri: true } request || string.IsNullOrWhiteSpace(export.ConfigName) || string.IsNullOrWhiteSpace(export.ConfigETag)) return false;
-        return Only("_anonymizationConfig") == export.ConfigName
-            && Only("_anonymizationConfigEtag") is string etag && KickOff.Unquoted(etag) == KickOff.Unquoted(export.ConfigETag);
+        return Only(request, "_anonymizationConfig") == export.ConfigName
+            && Only(request, "_anonymizationConfigEtag") is string etag && KickOff.Unquoted(etag) == KickOff.Unquoted(export.ConfigETag);
+    }
 
-        string? Only(string name)
-        {
-            string[] values = [.. request.Query.TrimStart('?').Split('&')
-                .Select(pair => pair.Split('=', 2))
-                .Where(pair => Decoded(pair[0]).Equals(name, StringComparison.OrdinalIgnoreCase))
-                .Select(pair => Decoded(pair[0]) == name && pair.Length == 2 ? Decoded(pair[1]) : "")];
-            return values is [string value] ? value : null;
-        }
+    /// <summary>Takes from the request what an export that is known by its id alone lacks. That the service names a configuration is proof of one; only its being the expected one cannot be told.</summary>
+    private static void Complete(FhirExport export)
+    {
+        if (export.Request is not { } request) return;
+        if (export.ConfigName.Length == 0 && export.ConfigETag.Length == 0
+            && Only(request, "_anonymizationConfig") is { } name && Only(request, "_anonymizationConfigEtag") is { } etag
+            && !string.IsNullOrWhiteSpace(name) && !string.IsNullOrWhiteSpace(KickOff.Unquoted(etag)))
+            (export.ConfigName, export.ConfigETag) = (name, $"\"{KickOff.Unquoted(etag)}\"");
+        if (export.Container.Length == 0) export.Container = Only(request, "_container") ?? "";
+        if (export.StartedAt == default) export.StartedAt = export.TransactionTime ?? default;
+        string[] path = request.AbsolutePath.Split('/');
+        if (export.Level == FhirExportLevel.System && path is [.., "Patient", "$export"]) export.Level = FhirExportLevel.Patient;
+        if (export.Level == FhirExportLevel.System && path is [.., "Group", string group, "$export"]) (export.Level, export.GroupId) = (FhirExportLevel.Group, Decoded(group));
+    }
+
+    /// <summary>The value of a parameter that the request names exactly once, else null.</summary>
+    private static string? Only(Uri request, string name)
+    {
+        string[] values = [.. request.Query.TrimStart('?').Split('&')
+            .Select(pair => pair.Split('=', 2))
+            .Where(pair => Decoded(pair[0]).Equals(name, StringComparison.OrdinalIgnoreCase))
+            .Select(pair => Decoded(pair[0]) == name && pair.Length == 2 ? Decoded(pair[1]) : "")];
+        return values is [string value] ? value : null;
     }
 
     private static string Decoded(string text) => Uri.UnescapeDataString(text.Replace('+', ' '));

@@ -97,10 +97,19 @@ internal sealed class FhirService
     /// <param name="cancellation">Stops.</param>
     /// <param name="mark">What the policies must know about the request.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.ForeignUrl</c>, or what the credential says.</exception>
-    public async Task<FhirAnswer> GetAsync(Uri uri, string accept, CancellationToken cancellation, Type? mark = null)
+    public Task<FhirAnswer> GetAsync(Uri uri, string accept, CancellationToken cancellation, Type? mark = null) =>
+        SendAsync(RequestMethod.Get, uri, accept, mark, cancellation);
+
+    /// <summary>Sends one DELETE and returns the whole answer, whatever its status.</summary>
+    /// <param name="uri">Where; must be on the service's origin.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.ForeignUrl</c>, or what the credential says.</exception>
+    public Task<FhirAnswer> DeleteAsync(Uri uri, CancellationToken cancellation) => SendAsync(RequestMethod.Delete, uri, "application/json", null, cancellation);
+
+    private async Task<FhirAnswer> SendAsync(RequestMethod method, Uri uri, string accept, Type? mark, CancellationToken cancellation)
     {
         using HttpMessage message = _pipeline.CreateMessage();
-        message.Request.Method = RequestMethod.Get;
+        message.Request.Method = method;
         message.Request.Uri.Reset(uri);
         message.Request.Headers.Add("Accept", accept);
         if (mark is not null) message.SetProperty(mark, true);

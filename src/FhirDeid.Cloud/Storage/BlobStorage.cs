@@ -104,8 +104,11 @@ internal sealed partial class BlobStorage
     }
 
     /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountMissing</c>.</exception>
-    public BlobContainerClient Container(string name) => (_client ?? throw new FhirDeidException("StorageAccountMissing", FhirDeidErrorCategory.InvalidOperation,
-        "The connection names no storage account.", "Connect with -StorageAccountName.")).GetBlobContainerClient(name);
+    public BlobServiceClient Service => _client ?? throw new FhirDeidException("StorageAccountMissing", FhirDeidErrorCategory.InvalidOperation,
+        "The connection names no storage account.", "Connect with -StorageAccountName.");
+
+    /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountMissing</c>.</exception>
+    public BlobContainerClient Container(string name) => Service.GetBlobContainerClient(name);
 
     /// <summary>The plain error for what the client library throws; null for what is to pass as it is.</summary>
     public FhirDeidException? Plain(Exception exception, string what, CancellationToken cancellation)

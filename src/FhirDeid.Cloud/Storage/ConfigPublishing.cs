@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using Azure;
@@ -10,10 +11,10 @@ namespace FhirDeid.Cloud.Storage;
 internal static class ConfigPublishing
 {
     /// <summary>The container is fixed by the FHIR service.</summary>
-    private const string ContainerName = "anonymization";
+    public const string ContainerName = "anonymization";
 
     /// <summary>Largest configuration that the FHIR service reads, in bytes.</summary>
-    private const int MaxBytes = 1024 * 1024;
+    public const int MaxBytes = 1024 * 1024;
 
     /// <inheritdoc cref="IFhirDeidConnection.PublishConfigAsync"/>
     public static async Task<PublishedAnonymizationConfig> PublishAsync(BlobStorage storage, AnonymizationConfig config, string configName, bool force, CancellationToken cancellation)
@@ -21,6 +22,12 @@ internal static class ConfigPublishing
         if (string.IsNullOrWhiteSpace(configName))
             throw new FhirDeidException("ConfigNameInvalid", FhirDeidErrorCategory.InvalidArgument, "The configuration needs a name.", "Name it, such as safe-harbor.json.");
         ConfigName.Check(configName);
+        if (config.Rules.All(rule => rule.Method.Equals("keep", StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new FhirDeidException("ConfigKeepsEverything", FhirDeidErrorCategory.SecurityError,
+                $"The configuration '{configName}' has no rule that changes anything: an export with it would hold identified data.",
+                "Add rules that redact, hash or generalize; New-AnonymizationConfig SafeHarbor starts from a complete set. A file is read with Import-AnonymizationConfig.", configName);
+        }
         byte[] bytes = Encoding.UTF8.GetBytes(config.ToJson());
         if (bytes.Length > MaxBytes)
         {
@@ -71,14 +78,61 @@ internal static class ConfigPublishing
 
         FhirDeidException Exists(string message, string advice) => new("ConfigExists", FhirDeidErrorCategory.ResourceExists, message, advice, configName);
 
-        PublishedAnonymizationConfig Published(BlobDownloadResult there) => new()
-        {
-            ConfigName = configName,
-            ConfigETag = there.Details.ETag.ToString("H"),
-            ConfigSha256 = Convert.ToHexString(SHA256.HashData(there.Content.ToMemory().Span)).ToLowerInvariant(),
-            Container = ContainerName,
-            StorageAccountName = storage.AccountName,
-            PublishedAt = there.Details.LastModified,
-        };
+        PublishedAnonymizationConfig Published(BlobDownloadResult there) => ConfigPublishing.Published(storage, configName, there);
     }
+
+    /// <inheritdoc cref="IFhirDeidConnection.ListConfigsAsync"/>
+    public static async IAsyncEnumerable<PublishedAnonymizationConfig> ListAsync(BlobStorage storage, Func<string, bool> named, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        BlobContainerClient container = storage.Container(ContainerName);
+        List<BlobItem> blobs = [];
+        try
+        {
+            await foreach (BlobItem blob in container.GetBlobsAsync(cancellationToken: cancellation).ConfigureAwait(false))
+            {
+                // A larger file is none: the service refuses it.
+                if (named(blob.Name) && blob.Properties.ContentLength <= MaxBytes) blobs.Add(blob);
+            }
+        }
+        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.ContainerNotFound)
+        {
+            yield break;
+        }
+        catch (Exception e) when (storage.Plain(e, $"container {ContainerName}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+        foreach (BlobItem blob in blobs.OrderBy(blob => blob.Name, StringComparer.Ordinal))
+        {
+            if (await ReadAsync(blob.Name).ConfigureAwait(false) is { } there) yield return Published(storage, blob.Name, there);
+        }
+
+        // Name, ETag and hash of one answer belong together; null for what was removed meanwhile.
+        async Task<BlobDownloadResult?> ReadAsync(string name)
+        {
+            try
+            {
+                return await container.GetBlobClient(name).DownloadContentAsync(cancellation).ConfigureAwait(false);
+            }
+            catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.BlobNotFound)
+            {
+                return null;
+            }
+            catch (Exception e) when (storage.Plain(e, $"the configuration '{name}' in container {ContainerName}", cancellation) is { } plain)
+            {
+                throw plain;
+            }
+        }
+    }
+
+    private static PublishedAnonymizationConfig Published(BlobStorage storage, string configName, BlobDownloadResult there) => new()
+    {
+        ConfigName = configName,
+        ConfigETag = there.Details.ETag.ToString("H"),
+        ConfigSha256 = Convert.ToHexString(SHA256.HashData(there.Content.ToMemory().Span)).ToLowerInvariant(),
+        Length = there.Content.ToMemory().Length,
+        Container = ContainerName,
+        StorageAccountName = storage.AccountName,
+        PublishedAt = there.Details.LastModified,
+    };
 }

@@ -10,10 +10,10 @@ internal static class ExportedResource
     private static readonly string[] Labels = ["REDACTED", "ABSTRED", "CRYTOHASH", "MASKED", "PERTURBED", "SUBSTITUTED", "GENERALIZED"];
 
     /// <summary>Whether the line is one JSON object of the resource type.</summary>
-    /// <param name="line">The line without its line break.</param>
-    /// <param name="type">Resource type.</param>
+    /// <param name="line">The line; its line break counts as white space.</param>
+    /// <param name="type">Resource type; null for any.</param>
     /// <param name="labelled">Whether meta.security holds a label of the service's anonymization.</param>
-    public static bool Is(ReadOnlySequence<byte> line, string type, out bool labelled)
+    public static bool Is(ReadOnlySequence<byte> line, string? type, out bool labelled)
     {
         labelled = false;
         Utf8JsonReader reader = new(line, new JsonReaderOptions { MaxDepth = 1000 });
@@ -28,7 +28,7 @@ internal static class ExportedResource
                     case 1:
                         meta = reader.ValueTextEquals("meta");
                         if (!reader.ValueTextEquals("resourceType")) break;
-                        if (typed || !reader.Read() || reader.TokenType != JsonTokenType.String || !reader.ValueTextEquals(type)) return false;
+                        if (typed || !reader.Read() || reader.TokenType != JsonTokenType.String || (type is not null && !reader.ValueTextEquals(type))) return false;
                         typed = true;
                         break;
                     case 2:

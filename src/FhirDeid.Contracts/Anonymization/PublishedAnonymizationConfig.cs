@@ -12,6 +12,9 @@ public sealed class PublishedAnonymizationConfig
     /// <summary>SHA-256 of the blob's bytes, 64 lower-case hex digits.</summary>
     public string ConfigSha256 { get; set; } = "";
 
+    /// <summary>Size in bytes.</summary>
+    public long Length { get; set; }
+
     /// <summary>Container: always <c>anonymization</c>, where the service looks.</summary>
     public string Container { get; set; } = "";
 

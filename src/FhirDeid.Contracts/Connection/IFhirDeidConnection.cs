@@ -21,22 +21,52 @@ public interface IFhirDeidConnection
     /// <param name="force">Replaces a different blob of that name.</param>
     /// <param name="cancellation">Stops.</param>
     /// <returns>Name, ETag and hash. The same content under the same name is left as it is.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigExists</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigTooLarge</c>, <c>FhirDeid.AccessTokenIsForFhirOnly</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigKeepsEverything</c>, <c>FhirDeid.ConfigExists</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigTooLarge</c>, <c>FhirDeid.AccessTokenIsForFhirOnly</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
     Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation);
 
-    /// <summary>Starts a de-identified export at system level.</summary>
+    /// <summary>Lists the configurations in container <c>anonymization</c>, by name.</summary>
+    /// <param name="named">Which names are wanted.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>What Publish returned for them. Nothing where there is no container yet.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.AccessTokenIsForFhirOnly</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
+    IAsyncEnumerable<PublishedAnonymizationConfig> ListConfigsAsync(Func<string, bool> named, CancellationToken cancellation);
+
+    /// <summary>Starts a de-identified export.</summary>
     /// <param name="request">What to export, with which configuration, where to. A blank configuration or container is refused.</param>
     /// <param name="cancellation">Stops waiting for the answer.</param>
     /// <returns>The accepted export.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigRequired</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigETagInvalid</c>, <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ResourceTypeInvalid</c>: nothing was sent. <c>FhirDeid.Forbidden</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.ExportRefused</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>: no export runs. <c>FhirDeid.ExportUncertain</c>: one may.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigRequired</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigETagInvalid</c>, <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ResourceTypeInvalid</c>, <c>FhirDeid.GroupIdInvalid</c>, <c>FhirDeid.PeriodInvalid</c>, <c>FhirDeid.MaxCountInvalid</c>: nothing was sent. <c>FhirDeid.Forbidden</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.ExportRefused</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>: no export runs. <c>FhirDeid.ExportUncertain</c>: one may.</exception>
     Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation);
 
     /// <summary>Asks once how an export stands.</summary>
     /// <param name="export">The export.</param>
     /// <param name="cancellation">Stops.</param>
-    /// <returns>The export as it is now. A failed job is an export with status Failed, not an exception.</returns>
+    /// <returns>The export as it is now. A failed job is an export with status Failed, not an exception; so is one that was cancelled before, with status Cancelled. What the caller does not know of a completed one (configuration, container) is read from the manifest's request.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportNotFound</c>, <c>FhirDeid.Forbidden</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.ManifestInvalid</c>; <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>: asking again later can help.</exception>
     Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation);
+
+    /// <summary>Cancels an export that has not ended. One that has completed is left alone: a DELETE would take its manifest away.</summary>
+    /// <param name="export">The export.</param>
+    /// <param name="cancellation">Stops waiting for the answer.</param>
+    /// <returns>The export, with status Cancelled; or as it had completed.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ExportNotFound</c>: the service does not know it, and nothing here says that it was cancelled. Else as <see cref="GetExportAsync"/>.</exception>
+    Task<FhirExport> CancelExportAsync(FhirExport export, CancellationToken cancellation);
+
+    /// <summary>Reads the resources of one file of an export as they arrive, and checks them on the way as <see cref="ReceiveFileAsync"/> does.</summary>
+    /// <param name="export">The completed export.</param>
+    /// <param name="file">One of its outputs.</param>
+    /// <param name="progress">Told how far the file has come.</param>
+    /// <param name="cancellation">Stops the transfer, as the end of the enumeration does.</param>
+    /// <returns>Each resource as JSON text, one line.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.NotDeidentified</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.FileInvalid</c>, <c>FhirDeid.StorageForbidden</c>; <c>FhirDeid.CountMismatch</c> after the last one.</exception>
+    IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
+
+    /// <summary>Makes a link to a container or a blob, by a user delegation key: no account key is involved.</summary>
+    /// <param name="request">To what, for what, how long.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>The link and its terms.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.BlobInvalid</c>, <c>FhirDeid.PermissionInvalid</c>, <c>FhirDeid.StartTimeInvalid</c>, <c>FhirDeid.ExpiryInvalid</c>, <c>FhirDeid.IPAddressRangeInvalid</c>, <c>FhirDeid.StorageAccountMismatch</c>: nothing was sent. <c>FhirDeid.ContainerHoldsKeys</c>, <c>FhirDeid.NotDeidentified</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.ContainerNotFound</c>, <c>FhirDeid.BlobNotFound</c>, <c>FhirDeid.StorageForbidden</c>.</exception>
+    Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation);
 
     /// <summary>Downloads one file of an export and checks it: lines against the manifest's count, and the resource type of each line.</summary>
     /// <param name="export">The completed export.</param>

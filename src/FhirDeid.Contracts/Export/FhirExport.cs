@@ -15,6 +15,12 @@ public sealed class FhirExport
     /// <summary>Base URL of the FHIR service.</summary>
     public Uri? FhirServiceUri { get; set; }
 
+    /// <summary>What was asked for: everything, or the compartments of patients.</summary>
+    public FhirExportLevel Level { get; set; }
+
+    /// <summary>Logical id of the Group, at group level.</summary>
+    public string GroupId { get; set; } = "";
+
     /// <summary>Storage account that the files go to.</summary>
     public string StorageAccountName { get; set; } = "";
 
@@ -62,6 +68,19 @@ public enum FhirExportStatus
     NotDeidentified,
     /// <summary>Ended without a manifest: see Issues.</summary>
     Failed,
+    /// <summary>Cancelled from here: the service has forgotten it. Files that it had written stay.</summary>
+    Cancelled,
+}
+
+/// <summary>Whose data an export takes.</summary>
+public enum FhirExportLevel
+{
+    /// <summary>All resources of the service.</summary>
+    System,
+    /// <summary>All patients and what belongs to them.</summary>
+    Patient,
+    /// <summary>The patients of one Group and what belongs to them.</summary>
+    Group,
 }
 
 /// <summary>One file of an export, as the manifest lists it.</summary>

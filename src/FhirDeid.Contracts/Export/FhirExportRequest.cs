@@ -20,4 +20,16 @@ public sealed class FhirExportRequest
 
     /// <summary>Only resources changed since then.</summary>
     public DateTimeOffset? Since { get; set; }
+
+    /// <summary>Only resources as they were before then (<c>_till</c>); null for the time of the start.</summary>
+    public DateTimeOffset? Until { get; set; }
+
+    /// <summary>Whose data.</summary>
+    public FhirExportLevel Level { get; set; }
+
+    /// <summary>Logical id of the Group, at group level.</summary>
+    public string GroupId { get; set; } = "";
+
+    /// <summary>Resources that a worker of the service reads at a time, 1 to 10,000; null for the service's own number.</summary>
+    public int? MaxCount { get; set; }
 }

@@ -24,11 +24,17 @@ public sealed class AnonymizationConfigArgument
     /// <summary>Reads a configuration file.</summary>
     /// <param name="path">Full path.</param>
     /// <param name="cancellation">Stops.</param>
-    internal static async Task<AnonymizationConfig> ReadAsync(string path, CancellationToken cancellation)
+    internal static async Task<AnonymizationConfig> ReadAsync(string path, CancellationToken cancellation) =>
+        Engine.Anonymization.Parse(await ReadTextAsync(path, cancellation), System.IO.Path.GetFileName(path));
+
+    /// <summary>Reads the text of a configuration file, whatever it is worth.</summary>
+    /// <param name="path">Full path.</param>
+    /// <param name="cancellation">Stops.</param>
+    internal static async Task<string> ReadTextAsync(string path, CancellationToken cancellation)
     {
         try
         {
-            return Engine.Anonymization.Parse(await File.ReadAllTextAsync(path, cancellation), System.IO.Path.GetFileName(path));
+            return await File.ReadAllTextAsync(path, cancellation);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -5,7 +5,7 @@ using FhirDeid.PowerShell.Pipeline;
 namespace FhirDeid.PowerShell.Configuration;
 
 /// <summary>Uploads an anonymization configuration to container 'anonymization' of the export storage account, where the FHIR service reads it, and pins it by its ETag.</summary>
-/// <remarks>The blob holds the keys: keep readers of the exported data away from that container.</remarks>
+/// <remarks>The blob holds the keys: keep readers of the exported data away from that container. A configuration without any rule that changes something is refused: an export with it would hold identified data. What the service would ignore is warned of; Test-AnonymizationConfig lists it with lines.</remarks>
 /// <example><code>New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig</code>Uploads SafeHarbor.json.</example>
 /// <example><code>Publish-AnonymizationConfig -Path ./study-7.json | Start-FhirDeidExport -Container research</code>Uploads a file and starts an export that uses exactly this version of it.</example>
 /// <example><code>Publish-AnonymizationConfig -Path ./study-7.json -Name studies/7.json -Force</code>Replaces an earlier version. Exports under way that pinned it will fail rather than mix two versions.</example>
@@ -42,6 +42,7 @@ public sealed class PublishAnonymizationConfigCommand : ConnectedCommand
         string name = Name ?? (config.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? config.Name : config.Name + ".json");
         if (!await pipeline.ShouldProcessAsync($"anonymization/{name} in storage account {Connection.Context.StorageAccountName}", "Upload configuration")) return;
 
+        foreach (string warning in config.Warnings) pipeline.WriteWarning($"Configuration '{config.Name}': {warning}");
         await pipeline.WriteObjectAsync(await Connection.PublishConfigAsync(config, name, Force, cancellation));
     }
 }

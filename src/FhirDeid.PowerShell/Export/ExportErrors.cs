@@ -12,6 +12,8 @@ internal static class ExportErrors
         FhirExportStatus.NotDeidentified => new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
             $"The service does not confirm that export {export.JobId} used the configuration '{export.ConfigName}': its files may hold identified data.",
             $"Do not share container '{export.Container}'. Delete the files and start the export again.", export.StatusUri),
+        FhirExportStatus.Cancelled => new FhirDeidException("ExportCancelled", FhirDeidErrorCategory.InvalidOperation,
+            $"Export {export.JobId} was cancelled: what it has left in container '{export.Container}' is incomplete.", "Start a new export.", export.StatusUri),
         _ => null,
     };
 }

@@ -8,11 +8,11 @@ public abstract class FhirExportCommand : ConnectedCommand
 {
     /// <summary>Status URL of the export: the Content-Location that the service answered at kick-off.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
-    public Uri StatusUri { get; set; } = null!;
+    public virtual Uri StatusUri { get; set; } = null!;
 
     /// <summary>The service's job id.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
-    public string? JobId { get; set; }
+    public virtual string? JobId { get; set; }
 
     /// <summary>Where the export stood when it was last asked for.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
@@ -22,13 +22,21 @@ public abstract class FhirExportCommand : ConnectedCommand
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public Uri? FhirServiceUri { get; set; }
 
+    /// <summary>Whose data the export takes.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public FhirExportLevel Level { get; set; }
+
+    /// <summary>Logical id of the Group, at group level.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public string? GroupId { get; set; }
+
     /// <summary>Storage account that the files go to.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public string? StorageAccountName { get; set; }
 
     /// <summary>Container that the files go to.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
-    public string? Container { get; set; }
+    public virtual string? Container { get; set; }
 
     /// <summary>Blob name of the anonymization configuration. Without it the export cannot be told from an identified one.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
@@ -71,7 +79,9 @@ public abstract class FhirExportCommand : ConnectedCommand
         JobId = JobId ?? StatusUri.Segments[^1].Trim('/'),
         Status = Status,
         FhirServiceUri = FhirServiceUri ?? Connection.Context.FhirServiceUri,
-        StorageAccountName = StorageAccountName ?? "",
+        Level = Level,
+        GroupId = GroupId ?? "",
+        StorageAccountName = StorageAccountName ?? Connection.Context.StorageAccountName,
         Container = Container ?? "",
         ConfigName = ConfigName ?? "",
         ConfigETag = ConfigETag ?? "",
@@ -82,4 +92,17 @@ public abstract class FhirExportCommand : ConnectedCommand
         Output = Output ?? [],
         Issues = Issues ?? [],
     };
+
+    /// <summary>The export, asked for anew unless its files are known already.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ExportInProgress</c>, <c>FhirDeid.ExportFailed</c>, <c>FhirDeid.ExportCancelled</c>, <c>FhirDeid.NotDeidentified</c>: its files must not be used.</exception>
+    private protected async Task<FhirExport> CompletedExportAsync(CancellationToken cancellation)
+    {
+        FhirExport export = Export;
+        if (export.Status == FhirExportStatus.InProgress || export.Output.Length == 0) export = await Connection.GetExportAsync(export, cancellation);
+        if (export.Status == FhirExportStatus.InProgress)
+        {
+            throw new FhirDeidException("ExportInProgress", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has not ended.", "Run Wait-FhirExport first.", export.StatusUri);
+        }
+        return export.Error() is { } error ? throw error : export;
+    }
 }

@@ -25,11 +25,7 @@ public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        FhirExport export = Export;
-        if (export.Status == FhirExportStatus.InProgress || export.Output.Length == 0) export = await Connection.GetExportAsync(export, cancellation);
-        if (export.Status == FhirExportStatus.InProgress) throw NotEnded(export);
-        if (export.Error() is { } error) throw error;
-
+        FhirExport export = await CompletedExportAsync(cancellation);
         string folder = await pipeline.InvokeAsync(() => this.FullPath(Destination));
         List<(FhirExportFile File, string Path)> files = [.. NameFiles(export, folder)];
         if (!Force && files.Find(file => File.Exists(file.Path)) is { File: not null } existing) throw Exists(existing.Path);
@@ -62,9 +58,6 @@ public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
 
     [GeneratedRegex("^[A-Z][A-Za-z]{0,63}\\z")]
     private static partial Regex TypeName();
-
-    private static FhirDeidException NotEnded(FhirExport export) =>
-        new("ExportInProgress", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has not ended.", "Run Wait-FhirExport first.", export.StatusUri);
 
     private static FhirDeidException InvalidType(FhirExport export) =>
         new("ManifestInvalid", FhirDeidErrorCategory.ProtocolError, $"The manifest of export {export.JobId} lists a file without a proper resource type.",

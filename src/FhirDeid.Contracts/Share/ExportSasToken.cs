@@ -1,0 +1,81 @@
+using System.Text.RegularExpressions;
+
+namespace FhirDeid;
+
+/// <summary>A link to exported files: a user delegation SAS and its terms. <see cref="Uri"/> and <see cref="Token"/> are the secret itself: whoever has one of them has the access.</summary>
+public sealed partial class ExportSasToken
+{
+    /// <summary>The whole link, with the signature. A secret: <see cref="ToString"/> and the module's views mask it, <c>Format-List *</c> and <c>ConvertTo-Json</c> do not.</summary>
+    public Uri? Uri { get; set; }
+
+    /// <summary>The link's query without the question mark, with the signature. A secret as <see cref="Uri"/> is.</summary>
+    public string Token { get; set; } = "";
+
+    /// <summary>Storage account.</summary>
+    public string StorageAccountName { get; set; } = "";
+
+    /// <summary>Container.</summary>
+    public string Container { get; set; } = "";
+
+    /// <summary>Blob; empty for the whole container, with whatever is written there later.</summary>
+    public string Blob { get; set; } = "";
+
+    /// <summary>Permissions, as letters in the order of the storage service: <c>racwdxyltmeopi</c>.</summary>
+    public string Permission { get; set; } = "";
+
+    /// <summary>When the link begins to work.</summary>
+    public DateTimeOffset StartsOn { get; set; }
+
+    /// <summary>When the link ends.</summary>
+    public DateTimeOffset ExpiresOn { get; set; }
+
+    /// <summary>IPv4 address or range that the link works from; empty for any. Azure does not check it for traffic within its region.</summary>
+    public string IPAddressRange { get; set; } = "";
+
+    /// <summary>Object id of the identity whose user delegation key signs the link: its roles are the most that the link can do.</summary>
+    public string SignedBy { get; set; } = "";
+
+    /// <summary>The link with its signature masked.</summary>
+    /// <returns>Text without the secret.</returns>
+    public override string ToString() => Signature().Replace(Uri?.AbsoluteUri ?? "", "sig=***");
+
+    [GeneratedRegex("(?<=[?&])sig=[^&]*")]
+    private static partial Regex Signature();
+}
+
+/// <summary>A link to make.</summary>
+public sealed class ExportSasRequest
+{
+    /// <summary>Container.</summary>
+    public string Container { get; set; } = "";
+
+    /// <summary>Blob; empty for the whole container.</summary>
+    public string Blob { get; set; } = "";
+
+    /// <summary>Permissions: words of the storage service (Read, List) or its letters, in any order.</summary>
+    public string[] Permission { get; set; } = [];
+
+    /// <summary>When it begins to work; null for 15 minutes ago, so that clocks may differ.</summary>
+    public DateTimeOffset? StartsOn { get; set; }
+
+    /// <summary>When it ends, seven days from now at the latest; null for seven days after its start.</summary>
+    public DateTimeOffset? ExpiresOn { get; set; }
+
+    /// <summary>IPv4 address, or two with a hyphen between them; empty for any.</summary>
+    public string IPAddressRange { get; set; } = "";
+
+    /// <summary>The export whose files the link is for, or null. It proves its own files de-identified, and no others.</summary>
+    public FhirExport? Export { get; set; }
+
+    /// <summary>Makes a link for reading although files show no sign of de-identification. It opens neither keys nor an export that the service does not confirm.</summary>
+    public bool Force { get; set; }
+}
+
+/// <summary>What a link is for.</summary>
+public enum ExportSasPurpose
+{
+    /// <summary>To take files from: read and, for a container, list.</summary>
+    Source,
+    /// <summary>To put files into: write and, for a container, list.</summary>
+    Target,
+}
