@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace FhirDeid.Emulator;
 
-/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--azurite FOLDER]</c>.</summary>
+/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--azurite FOLDER]</c>.</summary>
 internal sealed record EmulatorArguments
 {
     /// <summary>File or folder of NDJSON (.ndjson, .jsonl) or JSON Bundles and resources (.json); null generates patients.</summary>
@@ -65,5 +65,5 @@ internal sealed record EmulatorArguments
 
     private static FhirDeidException Invalid(string name) => new("EmulatorArgumentInvalid", FhirDeidErrorCategory.InvalidArgument,
         $"The argument {name} is not known, or its value is missing or out of range.",
-        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--azurite FOLDER].", name);
+        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--azurite FOLDER].", name);
 }

@@ -41,7 +41,8 @@ internal static class EmulatorRun
                 roles.Add(account.Id, RoleAssignments.BlobDataContributor, principal);
 
             Tokens tokens = new(directory);
-            Exports exports = new(resources, settings, roles, blobs => new ExportStorage(blobs, tokens, http), arguments.Tail);
+            Exports exports = new(resources, settings, roles, blobs => new ExportStorage(blobs, tokens, http),
+                !arguments.Without.HasFlag(FhirServiceSetting.AnonymizedExport), arguments.Tail);
             await using FhirService service = await FhirService.StartAsync(arguments.Port, certificates, tokens, resources, exports, stop);
             settings.Audience = service.Audience;
             await using ResourceManager manager = await ResourceManager.StartAsync(certificates, tokens, subscriptions, roles, stop);

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Text.Json;
 using Azure;
 using Azure.Storage.Blobs;
 using FhirDeid.Anonymization;
@@ -13,8 +12,6 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
 {
     /// <summary>A file that has grown beyond this is closed and the next one begun.</summary>
     private const long RollingFileSize = 64 << 20;
-
-    private static readonly JsonDocumentOptions ConfigOptions = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
     private readonly DateTimeOffset _created = DateTimeOffset.UtcNow;
     private readonly ConcurrentQueue<ExportFailedException> _failures = new();
@@ -92,8 +89,10 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
                     _failures.Enqueue(e switch
                     {
                         ExportFailedException failure => failure,
+                        // Nothing answers at the account's address.
+                        RequestFailedException { Status: 0 } => new ExportFailedException(404, "The storage account not found."),
                         // The service quotes whatever its storage says.
-                        RequestFailedException { Status: > 0 } refused => new ExportFailedException(refused.Status, refused.Message),
+                        RequestFailedException refused => new ExportFailedException(refused.Status, refused.Message),
                         _ => new ExportFailedException(500, "Unknown Error."),
                     });
                 }
@@ -147,16 +146,11 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
     {
         try
         {
-            JsonDocument.Parse(config, ConfigOptions).Dispose();
             return Anonymizer.Create(config);
-        }
-        catch (JsonException)
-        {
-            throw new ExportFailedException(400, "Failed to parse configuration file");
         }
         catch (FhirDeidException e)
         {
-            throw new ExportFailedException(400, e.Message);
+            throw new ExportFailedException(400, ConfigurationError.Of(config) ?? e.Message);
         }
     }
 

@@ -130,6 +130,8 @@ internal sealed partial record ExportRequest
     private static void CheckAnonymized(string? config, string? etag, string? collection, string? container, Exports exports)
     {
         if (config is null && etag is null && collection is null) return;
+        if (!exports.AnonymizedEnabled)
+            throw OperationOutcomeException.Invalid("The requested \"anonymized-export\" operation is not enabled");
         if (config is null)
             throw OperationOutcomeException.Invalid("Missing '_anonymizationConfig' for anonymized export");
         if (container is null)

@@ -9,14 +9,23 @@ namespace FhirDeid.Emulator;
 /// <param name="service">How the service is set.</param>
 /// <param name="roles">What its managed identity may do.</param>
 /// <param name="storage">Opens a storage account by its blob endpoint.</param>
+/// <param name="anonymized">Whether the service de-identifies at all.</param>
 /// <param name="tail">How long a finished job still counts as running.</param>
-internal sealed class Exports(ResourceStore resources, FhirServiceResource service, RoleAssignments roles, Func<Uri, ExportStorage> storage, TimeSpan tail)
+internal sealed class Exports(ResourceStore resources, FhirServiceResource service, RoleAssignments roles, Func<Uri, ExportStorage> storage, bool anonymized, TimeSpan tail)
 {
+    private static readonly string[] Raw = ["export", "patient-export", "group-export"];
+
     private readonly ConcurrentDictionary<string, ExportJob> _jobs = new(StringComparer.Ordinal);
     private long _lastId;
 
     /// <summary>Whether an export storage account is set.</summary>
     public bool Enabled => service.ExportStorage is not null;
+
+    /// <summary>Operations that the capability statement lists.</summary>
+    public IEnumerable<string> Operations => !Enabled ? [] : anonymized ? [.. Raw, "anonymized-export"] : Raw;
+
+    /// <summary>Whether exports can be de-identified.</summary>
+    public bool AnonymizedEnabled => anonymized;
 
     /// <summary>Whether a container registry may hold configurations.</summary>
     public bool Registered(string registry) => service.Registries.Contains(registry, StringComparer.OrdinalIgnoreCase);
@@ -63,6 +72,8 @@ internal sealed class Exports(ResourceStore resources, FhirServiceResource servi
             throw new ExportFailedException(400, "Export job connection settings have changed since the job was created.");
         if (service.PrincipalId is not { } principal)
             throw new ExportFailedException(403, "Unable to get access token for storage account.");
+        if (account.Deleted)
+            throw new ExportFailedException(404, "The storage account not found.");
         if (!account.Admits(service.Id))
             throw Forbidden("This request is not authorized to perform this operation.", "AuthorizationFailure");
         if (!roles.MayWriteBlobs(principal, account.Id))

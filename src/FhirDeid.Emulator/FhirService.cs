@@ -8,8 +8,6 @@ internal sealed class FhirService : IAsyncDisposable
     private const string Metadata = "/metadata";
     private const string TokenPath = "/oauth2/v2.0/token";
 
-    private static readonly string[] Operations = ["export", "patient-export", "group-export", "anonymized-export"];
-
     private readonly LoopbackServer _server;
 
     private FhirService(LoopbackServer server) => _server = server;
@@ -147,7 +145,7 @@ internal sealed class FhirService : IAsyncDisposable
                         service = new[] { new { coding = new[] { new { system = "http://terminology.hl7.org/CodeSystem/restful-security-service", code = "OAuth" } } } },
                     },
                     resource = resources.Types.Select(type => new { type }),
-                    operation = Operations.Where(_ => exports.Enabled).Select(name => new { name, definition = $"{baseUrl}/OperationDefinition/{name}" }),
+                    operation = exports.Operations.Select(name => new { name, definition = $"{baseUrl}/OperationDefinition/{name}" }),
                 },
             },
         };

@@ -32,14 +32,6 @@ public sealed class ConfigurationTests(SharedEmulator shared)
     }
 
     [Fact]
-    public async Task A_configuration_without_rules_fails_the_job()
-    {
-        await _service.PublishAsync("no-rules.json", """{ "fhirVersion": "R4" }""");
-
-        FailsOf("fhirPathRules", await _service.ExportAsync("?_container=failed&_anonymizationConfig=no-rules.json"));
-    }
-
-    [Fact]
     public async Task A_missing_configuration_fails_the_job()
     {
         await _service.PublishAsync("another.json", RedactNames);
@@ -68,6 +60,33 @@ public sealed class ConfigurationTests(SharedEmulator shared)
 
         (await _service.ExportAsync($"?_container=failed&_anonymizationConfig={name}"))
             .IsFailure(HttpStatusCode.BadRequest, "Failed to parse configuration file");
+    }
+
+    [Theory]
+    [InlineData("""{ "fhirVersion": "R5", "fhirPathRules": [ { "method": "redact" } ] }""", "Configuration of fhirVersion R5 is not supported. Expected fhirVersion: R4")]
+    [InlineData("""{ "fhirVersion": "R4" }""", "The configuration is invalid, please specify any fhirPathRules")]
+    [InlineData("""{ "fhirVersion": "R4", "fhirPathRules": "all" }""", "Failed to parse configuration file")]
+    [InlineData("""{ "fhirVersion": "R4", "fhirVersion": "R4", "fhirPathRules": [] }""", "Failed to parse configuration file")]
+    [InlineData("""{ "processingErrors": "keep", "fhirPathRules": [ { "path": "Patient", "method": "redact" } ] }""", "Failed to parse configuration file")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient" } ] }""", "Missing path or method in Fhir path rule config.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient..", "method": "redact" } ] }""", "Invalid FHIR path Patient..")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient.name", "method": "shred" } ] }""", "Failed to anonymize resource. The job will be marked as failed. Anonymization method shred not supported.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient.name", "method": "substitute" } ] }""", "Missing replaceWith value in substitution rule at Patient.name.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Observation.value", "method": "perturb" } ] }""", "Span value is required in perturb rule at Observation.value.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Observation.value", "method": "perturb", "span": -1 } ] }""", "Span value is invalid at Observation.value.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Observation.value", "method": "perturb", "span": 1, "roundTo": 29 } ] }""", "RoundTo value is invalid at Observation.value.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Observation.value", "method": "perturb", "span": 1, "rangeType": "wide" } ] }""", "RangeType value is invalid at Observation.value.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient.gender", "method": "generalize" } ] }""", "Missing cases in FHIR path rule config.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient.gender", "method": "generalize", "cases": { "$this = (": "'x'" } } ] }""", "Invalid cases expression [$this = (, 'x']")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient.gender", "method": "generalize", "cases": { "true": "'x'" }, "otherValues": "drop" } ] }""", "OtherValues setting is invalid at Patient.gender.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient.id", "method": "encrypt" } ], "parameters": { "encryptKey": "short" } }""", "Invalid encrypt key size : 40 bits! Please provide key sizes of 128, 192 or 256 bits.")]
+    [InlineData("""{ "fhirPathRules": [ { "path": "Patient.id" }, { "path": "Patient..", "method": "redact" } ], "parameters": { "encryptKey": "short" } }""", "Missing path or method in Fhir path rule config.")]
+    public async Task A_configuration_that_the_service_refuses_fails_the_job_in_its_words(string config, string reason)
+    {
+        string name = $"{Guid.NewGuid()}.json";
+        await _service.PublishAsync(name, config);
+
+        (await _service.ExportAsync($"?_container=failed&_type=Patient&_anonymizationConfig={name}")).IsFailure(HttpStatusCode.BadRequest, reason);
     }
 
     [Fact]

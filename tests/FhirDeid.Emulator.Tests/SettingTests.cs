@@ -14,6 +14,26 @@ public sealed class SettingTests
     });
 
     [Fact]
+    public Task Without_de_identification_a_raw_export_runs_and_another_is_refused() => WithoutAsync(FhirServiceSetting.AnonymizedExport, async service =>
+    {
+        (await service.KickOffAsync("$export?_container=research&_anonymizationConfig=c.json"))
+            .IsOutcome(HttpStatusCode.BadRequest, "invalid", "The requested \"anonymized-export\" operation is not enabled");
+        Assert.Equal(HttpStatusCode.OK, (await service.ExportAsync("?_container=research&_type=Patient")).Status);
+        Answer metadata = await service.SendAsync(HttpMethod.Get, "metadata", null, [], []);
+        Assert.DoesNotContain("anonymized-export", metadata.Body);
+    });
+
+    [Fact]
+    public Task Without_its_storage_account_the_job_fails() => WithoutAsync(FhirServiceSetting.None, async service =>
+    {
+        Assert.Equal(HttpStatusCode.OK, (await service.ArmAsync(HttpMethod.Delete, service.Emulator.StorageAccountId, "2023-05-01")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await service.ArmAsync(HttpMethod.Delete, service.Emulator.StorageAccountId, "2023-05-01")).Status);
+
+        (await service.ArmAsync(HttpMethod.Get, service.Emulator.StorageAccountId, "2023-05-01")).IsError(404, "ResourceNotFound");
+        (await service.ExportAsync("?_container=research")).IsFailure(HttpStatusCode.NotFound, "The storage account not found.");
+    });
+
+    [Fact]
     public Task Without_a_managed_identity_the_job_fails() => WithoutAsync(FhirServiceSetting.Identity | FhirServiceSetting.BlobRole, async service =>
         (await service.ExportAsync("?_container=research&_type=Patient")).IsFailure(HttpStatusCode.Forbidden, "Unable to get access token for storage account."));
 

@@ -64,6 +64,8 @@ public enum FhirServiceSetting
     BlobRole = 2,
     /// <summary>The export storage account.</summary>
     ExportStorage = 4,
+    /// <summary>De-identified exports, as on services that do not offer them.</summary>
+    AnonymizedExport = 8,
 }
 
 /// <summary>How to start an emulator.</summary>

@@ -77,7 +77,8 @@ internal sealed partial class FhirServiceResource
 
     /// <summary>The account that exports go to; null for none.</summary>
     public StorageAccount? ExportStorage =>
-        (string?)Effective["properties"]!["exportConfiguration"]?["storageAccountName"] is { } name ? _subscription.StorageAccount(name) : null;
+        (string?)Effective["properties"]!["exportConfiguration"]?["storageAccountName"] is { } name
+            ? _subscription.StorageAccounts.FirstOrDefault(account => account.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) : null;
 
     /// <summary>Login servers of the container registries that the service may read configurations from.</summary>
     public string[] Registries

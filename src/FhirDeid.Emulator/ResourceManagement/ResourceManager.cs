@@ -110,14 +110,20 @@ internal sealed partial class ResourceManager : IAsyncDisposable
             return Json(new JsonObject { ["id"] = request.Path.Value, ["name"] = id, ["status"] = done ? "Succeeded" : "Running" }, done ? 200 : 202);
         });
 
-        application.MapGet("/subscriptions/{subscription}" + Accounts, (HttpRequest request, string subscription) => Page(request, Find(subscription).StorageAccounts.Select(account => account.Read())));
-        application.MapGet(Group + Accounts, (HttpRequest request, string subscription, string group) => Page(request, Find(subscription, group).StorageAccounts.Select(account => account.Read())));
+        application.MapGet("/subscriptions/{subscription}" + Accounts, (HttpRequest request, string subscription) => Page(request, ReadAccounts(Find(subscription))));
+        application.MapGet(Group + Accounts, (HttpRequest request, string subscription, string group) => Page(request, ReadAccounts(Find(subscription, group))));
         application.MapGet(Group + Accounts + "/{name}", (string subscription, string group, string name) => Json(FindAccount(subscription, group, name).Read()));
         application.MapPatch(Group + Accounts + "/{name}", async (HttpRequest request, string subscription, string group, string name) =>
         {
             StorageAccount account = FindAccount(subscription, group, name);
             account.Patch(await BodyAsync(request));
             return Json(account.Read());
+        });
+        application.MapDelete(Group + Accounts + "/{name}", (string subscription, string group, string name) =>
+        {
+            if (Find(subscription, group).StorageAccount(name) is not { } account) return Results.NoContent();
+            account.Deleted = true;
+            return Results.Ok();
         });
 
         // A scope is a path of any length, and stands before.
@@ -161,8 +167,9 @@ internal sealed partial class ResourceManager : IAsyncDisposable
         Subscription subscription = Find(segments[2]);
         if (segments.Length >= 5 && Same(segments[3], "resourceGroups")) Find(segments[2], segments[4]);
         if (segments.Length <= 5) return;
-        string[] ids = [subscription.WorkspaceId, .. subscription.FhirServices.Select(service => service.Id), .. subscription.StorageAccounts.Select(account => account.Id)];
-        if (!ids.Any(id => Same(scope, id) || subscription.StorageAccounts.Any(account => scope.StartsWith(account.Id + "/", StringComparison.OrdinalIgnoreCase))))
+        IEnumerable<string> accounts = subscription.StorageAccounts.Where(account => !account.Deleted).Select(account => account.Id);
+        string[] ids = [subscription.WorkspaceId, .. subscription.FhirServices.Select(service => service.Id)];
+        if (!ids.Any(id => Same(scope, id)) && !accounts.Any(id => Same(scope, id) || scope.StartsWith(id + "/", StringComparison.OrdinalIgnoreCase)))
             throw ArmException.NotFound(string.Join('/', segments.Skip(6).Take(2)), segments[^1], subscription.ResourceGroup);
     }
 
@@ -203,6 +210,9 @@ internal sealed partial class ResourceManager : IAsyncDisposable
         ["location"] = Subscription.Location,
         ["properties"] = new JsonObject { ["provisioningState"] = "Succeeded" },
     };
+
+    private static IEnumerable<JsonObject> ReadAccounts(Subscription subscription) =>
+        subscription.StorageAccounts.Where(account => !account.Deleted).Select(account => account.Read());
 
     private static JsonObject ReadWorkspace(Subscription subscription) => new()
     {

@@ -30,6 +30,9 @@ internal sealed class StorageAccount(Subscription subscription, string name, Uri
     /// <summary>Base URL of its blob service.</summary>
     public Uri BlobEndpoint { get; } = blobEndpoint;
 
+    /// <summary>Whether it has been deleted; a FHIR service that exports to it is not told.</summary>
+    public bool Deleted { get; set; }
+
     /// <summary>Whether the network rules let a resource in.</summary>
     public bool Admits(string resourceId)
     {

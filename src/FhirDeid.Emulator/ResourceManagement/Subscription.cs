@@ -27,10 +27,10 @@ internal sealed class Subscription(string id, string displayName, string resourc
     /// <summary>The FHIR services of the workspace.</summary>
     public List<FhirServiceResource> FhirServices { get; } = [];
 
-    /// <summary>The storage accounts of the resource group.</summary>
+    /// <summary>The storage accounts of the resource group, deleted ones too.</summary>
     public List<StorageAccount> StorageAccounts { get; } = [];
 
-    /// <summary>A storage account by name.</summary>
+    /// <summary>A storage account that is there, by name.</summary>
     public StorageAccount? StorageAccount(string name) =>
-        StorageAccounts.FirstOrDefault(account => account.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+        StorageAccounts.FirstOrDefault(account => !account.Deleted && account.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 }
