@@ -79,9 +79,9 @@ public sealed class CloudEngine : ICloud
             ExpiresOn = token.ExpiresOn,
         };
         BlobStorage storage = new(blobEndpoint, accountName, credential, transport, _retryDelay);
-        // In an emulator a role counts at once.
+        // In an emulator a role counts after a second.
         ControlPlane? controlPlane = id is null ? null
-            : new ControlPlane(resourceManager!, id, credential, context, storage, options.Emulator is null ? TimeSpan.FromMinutes(2) : TimeSpan.Zero);
+            : new ControlPlane(resourceManager!, id, credential, context, storage, options.Emulator is null ? TimeSpan.FromMinutes(2) : TimeSpan.FromSeconds(2));
         return new Connection(context, service, storage, credential, controlPlane);
     }
 

@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 
 namespace FhirDeid.Cloud.Tests;
 
-/// <summary>A FHIR service with a token endpoint, a blob service and a foreign host: three https origins on loopback that record what reaches them and answer as a test says.</summary>
+/// <summary>A FHIR service with a token endpoint, a blob service, a resource manager and a foreign host: four https origins on loopback that record what reaches them and answer as a test says.</summary>
 public sealed class StandIn : IAsyncDisposable
 {
     public const string Account = "teststore";
@@ -31,6 +31,7 @@ public sealed class StandIn : IAsyncDisposable
     public Uri Fhir { get; private set; } = null!;
     public Uri Blob { get; private set; } = null!;
     public Uri Foreign { get; private set; } = null!;
+    public Uri ResourceManager { get; private set; } = null!;
     public string BlobBase => $"{Blob.AbsoluteUri}{Account}";
     public IReadOnlyList<Received> Requests => [.. _requests];
     public IEnumerable<Received> FhirRequests => _requests.Where(r => r.Port == Fhir.Port && r.Target != "/token" && r.Target != "/metadata");
@@ -42,6 +43,7 @@ public sealed class StandIn : IAsyncDisposable
     public Func<HttpContext, Task> OnKickOff { get; set; } = null!;
     public Func<HttpContext, Task> OnStatus { get; set; } = null!;
     public Func<HttpContext, Task<bool>>? OnBlob { get; set; }
+    public Func<HttpContext, string, Task>? OnResourceManager { get; set; }
     public TimeSpan TokenLife { get; set; } = TimeSpan.FromHours(1);
     public ConcurrentDictionary<string, (byte[] Bytes, string ETag)> Blobs { get; } = new();
     public ConcurrentDictionary<string, bool> Containers { get; } = new();
@@ -52,6 +54,7 @@ public sealed class StandIn : IAsyncDisposable
         TokenEndpoint = new Uri(Fhir, "token"),
         BlobEndpoint = new Uri(BlobBase),
         StorageAccountName = Account,
+        ResourceManagerEndpoint = ResourceManager,
         CertificateAuthority = CertificateAuthority,
     };
 
@@ -65,14 +68,14 @@ public sealed class StandIn : IAsyncDisposable
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            for (int i = 0; i < 3; i++) kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate));
+            for (int i = 0; i < 4; i++) kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate));
         });
         WebApplication app = builder.Build();
         StandIn standIn = new(app, authority);
         app.Run(standIn.AnswerAsync);
         await app.StartAsync();
         Uri[] origins = [.. app.Urls.Select(url => new Uri(url))];
-        (standIn.Fhir, standIn.Blob, standIn.Foreign) = (origins[0], origins[1], origins[2]);
+        (standIn.Fhir, standIn.Blob, standIn.Foreign, standIn.ResourceManager) = (origins[0], origins[1], origins[2], origins[3]);
         standIn.OnKickOff = context =>
         {
             context.Response.StatusCode = 202;
@@ -121,6 +124,7 @@ public sealed class StandIn : IAsyncDisposable
         {
             if (OnBlob is null || !await OnBlob(context)) await BlobAsync(context, body);
         }
+        else if (context.Connection.LocalPort == ResourceManager.Port && OnResourceManager is not null) await OnResourceManager(context, body);
         else if (context.Connection.LocalPort != Fhir.Port) await Answer(200, "{}")(context);
         else if (request.Path == "/token") await (OnToken ?? TokenAsync)(context);
         else if (request.Path == "/metadata") await (OnMetadata ?? Answer(200, Metadata))(context);

@@ -93,11 +93,12 @@ public sealed class Shell : IDisposable
     }
 
     /// <summary>Runs a script in a process of its own, which has none of our assemblies beside it.</summary>
-    public static async Task<string> RunInChildAsync(string module, string script)
+    public static async Task<string> RunInChildAsync(string module, string script, Dictionary<string, string>? environment = null)
     {
         ProcessStartInfo start = new(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
         if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet") start.ArgumentList.Add(typeof(Shell).Assembly.Location);
         foreach (string argument in (string[])["--shell", module, script]) start.ArgumentList.Add(argument);
+        foreach ((string name, string value) in environment ?? []) start.Environment[name] = value;
 
         using Process child = Process.Start(start)!;
         Task<string> errors = child.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);

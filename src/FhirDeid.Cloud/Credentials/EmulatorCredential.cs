@@ -5,8 +5,11 @@ using Azure.Core;
 namespace FhirDeid.Cloud.Credentials;
 
 /// <summary>Tokens of the emulator's token endpoint, by an OAuth 2.0 client credentials request (RFC 6749 §4.4).</summary>
-internal sealed class EmulatorCredential(Uri tokenEndpoint, HttpClient client) : RenewedCredential
+internal sealed class EmulatorCredential(Uri tokenEndpoint, string clientId, HttpClient client) : RenewedCredential
 {
+    /// <summary>A caller who may do everything.</summary>
+    public const string DefaultClientId = "fhirdeid";
+
     private sealed record TokenAnswer(
         [property: JsonPropertyName("access_token")] string? AccessToken,
         [property: JsonPropertyName("expires_in")] int ExpiresIn);
@@ -16,7 +19,7 @@ internal sealed class EmulatorCredential(Uri tokenEndpoint, HttpClient client) :
         using FormUrlEncodedContent form = new(new Dictionary<string, string>
         {
             ["grant_type"] = "client_credentials",
-            ["client_id"] = "fhirdeid",
+            ["client_id"] = clientId,
             ["scope"] = audience + "/.default",
         });
         try

@@ -26,7 +26,7 @@ internal static class TokenCredentials
         FhirDeidCredential.DeviceCode => DeviceCode(options, cloud),
         FhirDeidCredential.AccessToken => new GivenToken(
             Unwrap(options.AccessToken) ?? throw Incomplete("an access token", "Give the token for the FHIR service as a SecureString."), scope),
-        FhirDeidCredential.Emulator => new EmulatorCredential(options.Emulator!.TokenEndpoint!, emulatorClient!),
+        FhirDeidCredential.Emulator => new EmulatorCredential(options.Emulator!.TokenEndpoint!, string.IsNullOrWhiteSpace(options.ClientId) ? EmulatorCredential.DefaultClientId : options.ClientId, emulatorClient!),
         _ => throw Incomplete("a known credential", "Choose one of the credentials of Connect-FhirDeid."),
     };
 

@@ -23,6 +23,7 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
     private readonly Uri _service = resourceManager.Address(id.ToString(), ResourceManager.FhirServiceVersion);
     private readonly StorageAccounts _accounts = new(resourceManager, id);
     private readonly RoleAssignments _roles = new(resourceManager, id.SubscriptionId);
+    private long _newestRole;
 
     /// <summary>The FHIR service.</summary>
     public FhirServiceId Id { get; } = id;
@@ -117,7 +118,12 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         return found ?? new FhirRoleAssignment { ObjectId = principal.ObjectId, ObjectType = principal.ObjectType, RoleDefinitionName = roleDefinitionName, Scope = scope };
     }
 
-    public Task<FhirRoleAssignment> AssignRoleAsync(FhirRoleAssignment assignment, CancellationToken cancellation) => _roles.AssignAsync(assignment, cancellation);
+    public async Task<FhirRoleAssignment> AssignRoleAsync(FhirRoleAssignment assignment, CancellationToken cancellation)
+    {
+        FhirRoleAssignment made = await _roles.AssignAsync(assignment, cancellation).ConfigureAwait(false);
+        if (made.Changed) _newestRole = Stopwatch.GetTimestamp();
+        return made;
+    }
 
     public async Task<bool> WaitForRolesAsync(IReadOnlyList<FhirRoleAssignment> assignments, FhirExportStorage storageAccount, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
@@ -140,9 +146,9 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         }
         if (assignments.Any(a => a.ObjectId != caller.ObjectId))
         {
-            while (watch.Elapsed < settling)
+            while (Stopwatch.GetElapsedTime(_newestRole) is var age && age < settling)
             {
-                progress.Report(new FhirDeidProgress(Activity, $"The FHIR service's role, {watch.Elapsed:m\\:ss} of {settling:m\\:ss}", (int)(100 * watch.Elapsed / settling)));
+                progress.Report(new FhirDeidProgress(Activity, $"Of the FHIR service, {age:m\\:ss} of {settling:m\\:ss}", (int)(100 * age / settling)));
                 await Task.Delay(TimeSpan.FromSeconds(1), cancellation).ConfigureAwait(false);
             }
         }

@@ -72,7 +72,11 @@ internal sealed class LongOperation(ResourceManager resourceManager, Uri resourc
         for (int look = 0; ; look++)
         {
             await PauseAsync(look, retryAfter, cancellation).ConfigureAwait(false);
-            if (await TryAsync(operation, cancellation).ConfigureAwait(false) is not { } answer) continue;
+            if (await TryAsync(operation, cancellation).ConfigureAwait(false) is not { } answer)
+            {
+                Report("Not answering");
+                continue;
+            }
             string state = answer.Body.Text("status");
             switch (answer.Status)
             {

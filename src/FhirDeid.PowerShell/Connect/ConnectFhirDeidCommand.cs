@@ -84,13 +84,14 @@ public sealed class ConnectFhirDeidCommand : FhirDeidCommand
     [ValidateNotNullOrEmpty]
     public string? TenantId { get; set; }
 
-    /// <summary>Client id of the service principal, of a user-assigned managed identity, or of the application that a user signs in to.</summary>
+    /// <summary>Client id of the service principal, of a user-assigned managed identity, or of the application that a user signs in to. To an emulator, no-export is a caller who may not export, and no-owner one who may not assign roles.</summary>
     [Parameter(ParameterSetName = Secret, Mandatory = true)]
     [Parameter(ParameterSetName = Certificate, Mandatory = true)]
     [Parameter(ParameterSetName = Federated, Mandatory = true)]
     [Parameter(ParameterSetName = Browser)]
     [Parameter(ParameterSetName = Code)]
     [Parameter(ParameterSetName = Identity)]
+    [Parameter(ParameterSetName = Emulated)]
     [ValidateNotNullOrEmpty]
     public string? ClientId { get; set; }
 
@@ -193,7 +194,7 @@ public sealed class ConnectFhirDeidCommand : FhirDeidCommand
             options.FhirServiceUri = emulator.FhirServiceUri;
             options.StorageAccountName = emulator.StorageAccountName;
             options.BlobEndpoint = emulator.BlobEndpoint;
-            options.ResourceId = named ? null : emulator.ResourceId;
+            options.ResourceId = named ? null : ResourceId ?? emulator.ResourceId;
         }
         if (options.FhirServiceUri is not (null or { IsAbsoluteUri: true, Scheme: "https" })) throw NotHttps(options.FhirServiceUri);
         if (named && options.ResourceId is not null) throw TwoTargets();

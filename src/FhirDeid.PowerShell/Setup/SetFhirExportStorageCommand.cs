@@ -52,8 +52,7 @@ public sealed class SetFhirExportStorageCommand : SetupCommand
             List<FhirRoleAssignment> assigned = [];
             if (GrantAccess)
             {
-                // Kept off by -WhatIf: its roles can only be spoken of.
-                identity ??= new FhirServiceIdentity { ObjectId = "(new identity)" };
+                identity ??= new FhirServiceIdentity { ObjectId = FutureIdentity };
                 if (identity.ObjectId.Length == 0) throw IdentityMissing(identity.ResourceId);
                 foreach (FhirRoleAssignment wanted in await FindRolesAsync(storage, identity, null, BlobOnly, cancellation))
                 {

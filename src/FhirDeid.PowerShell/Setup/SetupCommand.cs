@@ -9,6 +9,9 @@ public abstract class SetupCommand : ConnectedCommand
     private const string BlobRole = "Storage Blob Data Contributor";
     private const string QueueRole = "Storage Queue Data Contributor";
 
+    /// <summary>Stands for the object id of an identity that is still off.</summary>
+    private protected const string FutureIdentity = "(new identity)";
+
     /// <summary>The resource manager.</summary>
     private protected IControlPlane ControlPlane => Connection.ControlPlane;
 
@@ -39,7 +42,11 @@ public abstract class SetupCommand : ConnectedCommand
         foreach (FhirPrincipal one in (FhirPrincipal[])[new(identity.ObjectId, FhirPrincipalType.ServicePrincipal), principal])
         {
             foreach (string role in blobOnly ? (string[])[BlobRole] : [BlobRole, QueueRole])
-                assignments.Add(await ControlPlane.FindRoleAsync(one, role, storage.StorageAccountId, cancellation));
+            {
+                // An identity that -WhatIf kept off can only be spoken of.
+                assignments.Add(one.ObjectId == FutureIdentity ? new FhirRoleAssignment { ObjectId = one.ObjectId, ObjectType = one.ObjectType, RoleDefinitionName = role, Scope = storage.StorageAccountId }
+                    : await ControlPlane.FindRoleAsync(one, role, storage.StorageAccountId, cancellation));
+            }
         }
         return assignments;
     }
@@ -53,8 +60,8 @@ public abstract class SetupCommand : ConnectedCommand
             pipeline.WriteVerbose($"{assignment.ObjectId} has the role {assignment.RoleDefinitionName} already: nothing was changed.");
             return assignment;
         }
-        return await pipeline.ShouldProcessAsync(assignment.Scope, $"Assign role {assignment.RoleDefinitionName} to {assignment.ObjectType} {assignment.ObjectId}")
-            ? await ControlPlane.AssignRoleAsync(assignment, cancellation) : null;
+        if (!await pipeline.ShouldProcessAsync(assignment.Scope, $"Assign role {assignment.RoleDefinitionName} to {assignment.ObjectType} {assignment.ObjectId}")) return null;
+        return assignment.ObjectId == FutureIdentity ? throw IdentityMissing(Connection.Context.ResourceId) : await ControlPlane.AssignRoleAsync(assignment, cancellation);
     }
 
     /// <summary>Waits until new roles take effect.</summary>
