@@ -36,6 +36,56 @@ public sealed class KickOffTests : IAsyncLifetime
         Assert.StartsWith("Bearer ", sent.Header("Authorization"));
     }
 
+    [Theory]
+    [InlineData(FhirExportLevel.Patient, "", "/Patient/$export?_container=research&")]
+    [InlineData(FhirExportLevel.Group, "study-7.a", "/Group/study-7.a/$export?_container=research&")]
+    public async Task Levels_are_paths_of_their_own(FhirExportLevel level, string group, string path)
+    {
+        _service.OnStatus = _service.OnKickOff;
+        FhirExportRequest request = Request;
+        (request.Level, request.GroupId) = (level, group);
+
+        FhirExport export = await StartAsync(request);
+
+        Assert.StartsWith(path, Assert.Single(_service.FhirRequests).Target, StringComparison.Ordinal);
+        Assert.Equal((level, group), (export.Level, export.GroupId));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("..")]
+    [InlineData("Group/7")]
+    [InlineData("7?_type=Patient")]
+    [InlineData("a b")]
+    public async Task A_group_that_is_no_id_is_refused(string group)
+    {
+        FhirExportRequest request = Request;
+        (request.Level, request.GroupId) = (FhirExportLevel.Group, group);
+
+        await Failure.Of("GroupIdInvalid", () => StartAsync(request));
+
+        Assert.Empty(_service.FhirRequests);
+    }
+
+    [Fact]
+    public async Task A_period_and_a_number_are_sent_and_checked_before()
+    {
+        FhirExportRequest request = Request;
+        (request.Since, request.Until, request.MaxCount) = (DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1), 1000);
+        await StartAsync(request);
+        Assert.EndsWith("&_since=1970-01-01T00%3A00%3A00%2B00%3A00&_till=1970-01-02T00%3A00%3A00%2B00%3A00&_maxCount=1000", Assert.Single(_service.FhirRequests).Target, StringComparison.Ordinal);
+
+        request.Until = request.Since;
+        await Failure.Of("PeriodInvalid", () => StartAsync(request));
+        request.Until = null;
+        foreach (int count in (int[])[0, -1, 10_001])
+        {
+            request.MaxCount = count;
+            await Failure.Of("MaxCountInvalid", () => StartAsync(request));
+        }
+        Assert.Single(_service.FhirRequests);
+    }
+
     [Fact]
     public async Task An_ETag_without_quotes_gets_them()
     {

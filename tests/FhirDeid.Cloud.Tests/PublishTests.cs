@@ -182,4 +182,18 @@ public sealed class PublishTests : IAsyncLifetime
 
         static string Audience(Received request) => Credentials.AccessTokenClaims.Of(request.Header("Authorization")!["Bearer ".Length..]).Audience;
     }
+
+    [Theory]
+    [InlineData]
+    [InlineData("keep")]
+    [InlineData("Keep", "KEEP")]
+    public async Task A_configuration_that_keeps_everything_is_not_published(params string[] methods)
+    {
+        AnonymizationConfig config = new("{}") { Rules = [.. methods.Select(method => new AnonymizationRule { Path = "Patient.name", Method = method })] };
+
+        FhirDeidException e = await Failure.Of("ConfigKeepsEverything", () => PublishAsync(config, force: true));
+
+        Assert.Equal(FhirDeidErrorCategory.SecurityError, e.Category);
+        Assert.DoesNotContain(_service.Requests, r => r.Port == _service.Blob.Port);
+    }
 }

@@ -266,6 +266,71 @@ public sealed class ReceiveTests : IAsyncLifetime
         AssertNothingRemains();
     }
 
+    private async Task<List<string>> ReadAsync(FhirExportFile? file = null, FhirExport? export = null, int most = int.MaxValue)
+    {
+        List<string> resources = [];
+        await foreach (string resource in _connection.ReadFileAsync(export ?? Export, file ?? File(), new Silent(), TestContext.Current.CancellationToken))
+        {
+            resources.Add(resource);
+            if (resources.Count == most) break;
+        }
+        return resources;
+    }
+
+    [Fact]
+    public async Task Resources_are_read_one_by_one_without_their_line_breaks()
+    {
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + "\r\n\n" + Plain + Labelled.TrimEnd()));
+
+        Assert.Equal([Labelled.TrimEnd(), Plain.TrimEnd(), Labelled.TrimEnd()], await ReadAsync(File(3)));
+        AssertNothingRemains();
+    }
+
+    [Fact]
+    public async Task Reading_is_refused_where_receiving_is()
+    {
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + Plain));
+        FhirExport unproven = Export, running = Export;
+        unproven.Request = null;
+        running.Status = FhirExportStatus.InProgress;
+
+        await Failure.Of("NotDeidentified", () => ReadAsync(export: unproven));
+        await Failure.Of("ExportNotCompleted", () => ReadAsync(export: running));
+        await Failure.Of("ForeignUrl", () => ReadAsync(File(2, $"{_service.Foreign}{StandIn.Account}/{Path}")));
+        Assert.DoesNotContain(_service.Requests, r => r.Port == _service.Blob.Port || r.Port == _service.Foreign.Port);
+
+        await Failure.Of("BlobNotFound", () => ReadAsync(File(2, $"{_service.BlobBase}/research/missing.ndjson")));
+    }
+
+    [Fact]
+    public async Task A_wrong_number_of_resources_is_told_after_the_last_one()
+    {
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + Plain));
+
+        Assert.Equal(2, (await ReadAsync(File(3), most: 2)).Count);
+        await Failure.Of("CountMismatch", () => ReadAsync(File(3)));
+    }
+
+    [Fact]
+    public async Task A_reader_that_has_enough_ends_the_transfer()
+    {
+        TaskCompletionSource aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _service.OnBlob = async context =>
+        {
+            context.RequestAborted.Register(() => aborted.TrySetResult());
+            StandIn.DescribeBlob(context, "\"0x1\"");
+            context.Response.ContentLength = 1_000_000;
+            await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(Labelled), context.RequestAborted);
+            await context.Response.Body.FlushAsync(context.RequestAborted);
+            await aborted.Task;
+            return true;
+        };
+
+        Assert.Single(await ReadAsync(most: 1));
+
+        await aborted.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+    }
+
     private void BreakOnce(byte[] bytes, bool changed)
     {
         int asked = 0;
