@@ -8,7 +8,7 @@ using FhirDeid.Anonymization;
 namespace FhirDeid.Emulator;
 
 /// <summary>One export: workers that read resources, de-identify them where a configuration is named, and write blobs.</summary>
-internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, Action checkAccess) : IDisposable
+internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, int memory, Action checkAccess) : IDisposable
 {
     /// <summary>A file that has grown beyond this is closed and the next one begun.</summary>
     private const long RollingFileSize = 64 << 20;
@@ -105,6 +105,8 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
     private async Task RunAsync(Worker worker, CancellationToken cancellation)
     {
         checkAccess();
+        if (memory > 0 && worker.Ranges.Any(range => range.Entries.Length > memory))
+            throw new ExportFailedException(413, $"The FHIR Server ran out of memory while processing an export job. Please use the _maxCount parameter when requesting an export job to reduce the number of resources exported at one time. The count used in this job was {request.MaxCount}");
         BlobContainerClient container = await storage.ContainerAsync(request.Container ?? $"export-{Id}", cancellation);
         if (request.Registry is { } registry)
             throw new ExportFailedException(400, $"Failed to access container registry '{registry}', please check your configuration.");

@@ -10,8 +10,9 @@ namespace FhirDeid.Emulator;
 /// <param name="roles">What its managed identity may do.</param>
 /// <param name="storage">Opens a storage account by its blob endpoint.</param>
 /// <param name="anonymized">Whether the service de-identifies at all.</param>
+/// <param name="memory">Most resources of one worker that memory holds; 0 for any number.</param>
 /// <param name="tail">How long a finished job still counts as running.</param>
-internal sealed class Exports(ResourceStore resources, FhirServiceResource service, RoleAssignments roles, Func<Uri, ExportStorage> storage, bool anonymized, TimeSpan tail)
+internal sealed class Exports(ResourceStore resources, FhirServiceResource service, RoleAssignments roles, Func<Uri, ExportStorage> storage, bool anonymized, int memory, TimeSpan tail)
 {
     private static readonly string[] Raw = ["export", "patient-export", "group-export"];
 
@@ -35,7 +36,7 @@ internal sealed class Exports(ResourceStore resources, FhirServiceResource servi
     public long Start(ExportRequest request)
     {
         StorageAccount account = service.ExportStorage ?? throw ExportRequest.NotEnabled();
-        ExportJob job = new(NextId(), request, resources, storage(account.BlobEndpoint), () => CheckAccess(account));
+        ExportJob job = new(NextId(), request, resources, storage(account.BlobEndpoint), memory, () => CheckAccess(account));
         _jobs[job.Id.ToString(CultureInfo.InvariantCulture)] = job;
         job.Start(NextId);
         return job.Id;

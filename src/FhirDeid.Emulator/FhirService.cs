@@ -20,16 +20,18 @@ internal sealed class FhirService : IAsyncDisposable
 
     /// <summary>Starts listening.</summary>
     /// <param name="port">Port; 0 for a free one.</param>
+    /// <param name="throttle">Of so many requests the last one is throttled; 0 for none.</param>
     /// <param name="certificates">The server certificate.</param>
     /// <param name="tokens">Issues and checks tokens.</param>
     /// <param name="resources">What is served.</param>
     /// <param name="exports">Runs the exports.</param>
     /// <param name="cancellation">Stops.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.PortInUse</c>.</exception>
-    public static async Task<FhirService> StartAsync(int port, RunCertificates certificates, Tokens tokens, ResourceStore resources,
+    public static async Task<FhirService> StartAsync(int port, int throttle, RunCertificates certificates, Tokens tokens, ResourceStore resources,
         Exports exports, CancellationToken cancellation)
     {
         string audience = ""; // known once the port is
+        int requests = 0;
         LoopbackServer server = await LoopbackServer.StartAsync(port, certificates.Server, Map, cancellation);
         audience = server.Origin;
         return new FhirService(server);
@@ -41,6 +43,7 @@ internal sealed class FhirService : IAsyncDisposable
                 secured => secured.Use(async (context, next) =>
                 {
                     context.User = await tokens.CheckAsync(context.Request, audience);
+                    if (throttle > 0 && Interlocked.Increment(ref requests) % throttle == 0) throw Throttled(context);
                     await next(context);
                 }));
             application.UseRouting();
@@ -84,6 +87,13 @@ internal sealed class FhirService : IAsyncDisposable
     {
         ExportRequest.ReadHeaders(context.Request);
         return OperationOutcomeException.Invalid($"Requested operation does not support resource type: {type}.");
+    }
+
+    private static OperationOutcomeException Throttled(HttpContext context)
+    {
+        context.Response.Headers.RetryAfter = "1";
+        context.Response.Headers["x-ms-retry-after-ms"] = "20";
+        return new OperationOutcomeException(429, "throttled", "The maximum number of concurrent API calls on this instance was reached.");
     }
 
     private static void Authorize(HttpContext context)

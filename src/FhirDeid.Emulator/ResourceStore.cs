@@ -64,7 +64,7 @@ internal sealed class ResourceStore : IDisposable
         if (!PatientCompartment.Has(type)) return [];
         ILookup<string, Entry> byPatient = Find(type, since, till).SelectMany(entry => entry.Patients, (entry, patient) => (entry, patient))
             .ToLookup(pair => pair.patient, pair => pair.entry, StringComparer.Ordinal);
-        return [.. (patients ?? Find("Patient", null, null).Select(entry => entry.Id!)).SelectMany(patient => byPatient[patient])];
+        return [.. (patients ?? Find("Patient", null, null).Select(entry => entry.Id).OfType<string>().Distinct(StringComparer.Ordinal)).SelectMany(patient => byPatient[patient])];
     }
 
     /// <summary>Ids of the patients of a Group and of the Groups in it; null if there is no such Group.</summary>
@@ -235,7 +235,7 @@ internal sealed class ResourceStore : IDisposable
                 if (isId) id = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
                 else type = reader.TokenType == JsonTokenType.String ? reader.GetString() : throw new JsonException();
             }
-            else if (reader.ValueTextEquals("reference"))
+            else if (reader.ValueTextEquals("reference"u8))
             {
                 reader.Read();
                 if (reader.TokenType == JsonTokenType.String) references.Add((Encoding.UTF8.GetString(resource[element]), reader.GetString()!));

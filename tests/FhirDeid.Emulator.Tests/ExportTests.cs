@@ -133,9 +133,32 @@ public sealed class ExportTests(SharedEmulator shared)
         Assert.Single(blobs);
     }
 
+    [Fact]
+    public async Task A_failed_export_can_be_cancelled_too()
+    {
+        Answer kickOff = await _service.KickOffAsync("$export?_container=failed&_type=Patients");
+        Assert.Equal(HttpStatusCode.InternalServerError, (await _service.PollAsync(kickOff)).Status);
+
+        Assert.Equal(HttpStatusCode.Accepted, (await _service.DeleteAsync(kickOff.ContentLocation!.PathAndQuery)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await _service.GetAsync(kickOff.ContentLocation.PathAndQuery)).Status);
+    }
+
+    [Fact]
+    public async Task A_caller_who_may_not_export_may_not_cancel_either()
+    {
+        Answer kickOff = await _service.KickOffAsync("$export?_container=foreign&_type=Patient");
+        string path = kickOff.ContentLocation!.PathAndQuery, token = await _service.TokenAsync(clientId: "no-export");
+
+        (await _service.SendAsync(HttpMethod.Delete, path, token, [], [])).IsOutcome(HttpStatusCode.Forbidden, "forbidden", "Authorization failed.");
+        Assert.Equal(HttpStatusCode.OK, (await _service.PollAsync(kickOff)).Status);
+    }
+
     [Theory]
-    [InlineData("987654321")]
-    [InlineData("not-a-number")]
-    public async Task An_unknown_job_is_not_found(string id) =>
-        (await _service.GetAsync("_operations/export/" + id)).IsOutcome(HttpStatusCode.NotFound, "not-found", $"The requested job \"{id}\" was not found.");
+    [InlineData("GET", "987654321")]
+    [InlineData("GET", "not-a-number")]
+    [InlineData("DELETE", "987654321")]
+    [InlineData("DELETE", "not-a-number")]
+    public async Task An_unknown_job_is_not_found(string method, string id) =>
+        (await _service.SendAsync(new HttpMethod(method), "_operations/export/" + id, await _service.TokenAsync(), [], []))
+            .IsOutcome(HttpStatusCode.NotFound, "not-found", $"The requested job \"{id}\" was not found.");
 }

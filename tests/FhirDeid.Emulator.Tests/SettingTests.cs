@@ -88,6 +88,38 @@ public sealed class SettingTests
         });
     }
 
+    [Fact]
+    public Task Ranges_that_are_too_large_for_memory_fail_the_job_and_smaller_ones_do_not() => WithAsync(["--patients", "3", "--memory", "2"], async service =>
+    {
+        (await service.ExportAsync("?_container=research&_type=Patient")).IsFailure(HttpStatusCode.RequestEntityTooLarge,
+            "The FHIR Server ran out of memory while processing an export job. Please use the _maxCount parameter when requesting an export job to reduce the number of resources exported at one time. The count used in this job was 10000");
+        Assert.Equal(HttpStatusCode.OK, (await service.ExportAsync("?_container=research&_type=Patient&_maxCount=2")).Status);
+    });
+
+    [Fact]
+    public Task Requests_are_throttled_where_asked_for() => WithAsync(["--patients", "1", "--throttle", "2"], async service =>
+    {
+        Assert.Equal(HttpStatusCode.Accepted, (await service.KickOffAsync("$export?_container=research")).Status);
+        using HttpClient http = service.NewHttpClient();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", await service.TokenAsync());
+        using HttpResponseMessage response = await http.GetAsync(new Uri(service.Emulator.FhirServiceUri!, "_operations/export/0"), TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, response.StatusCode);
+        Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
+        Assert.Equal("20", response.Headers.GetValues("x-ms-retry-after-ms").Single());
+        string body = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("\"code\":\"throttled\",\"diagnostics\":\"The maximum number of concurrent API calls on this instance was reached.\"", body);
+        Assert.Equal(HttpStatusCode.NotFound, (await service.GetAsync("_operations/export/0")).Status);
+    });
+
+    private static async Task WithAsync(string[] arguments, Func<Service, Task> test)
+    {
+        using TestFolder temporary = new();
+        using EmulatorProcess process = new(temporary.FullName, arguments);
+        using Service service = new(await process.ReadyAsync());
+        await test(service);
+    }
+
     private static Task WithoutAsync(FhirServiceSetting setting, Func<Service, Task> test) =>
         WithAsync(new FhirDeidEmulatorOptions { PatientCount = 1, Without = setting }, test);
 

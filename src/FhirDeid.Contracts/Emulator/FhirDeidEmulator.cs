@@ -58,7 +58,7 @@ public enum FhirServiceSetting
 {
     /// <summary>Nothing.</summary>
     None = 0,
-    /// <summary>The system-assigned managed identity.</summary>
+    /// <summary>The system-assigned managed identity, and with it its role: turned on later, it is a new one.</summary>
     Identity = 1,
     /// <summary>Storage Blob Data Contributor of that identity on the storage account.</summary>
     BlobRole = 2,

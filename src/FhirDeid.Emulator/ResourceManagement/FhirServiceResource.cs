@@ -73,36 +73,30 @@ internal sealed partial class FhirServiceResource
     public string Audience { get; set; }
 
     /// <summary>Object id of the system-assigned managed identity that exports run as; null without one.</summary>
-    public string? PrincipalId => (string?)Effective["identity"]!["principalId"];
+    public string? PrincipalId => Effective(body => (string?)body["identity"]!["principalId"]);
 
     /// <summary>The account that exports go to; null for none.</summary>
-    public StorageAccount? ExportStorage =>
-        (string?)Effective["properties"]!["exportConfiguration"]?["storageAccountName"] is { } name
-            ? _subscription.StorageAccounts.FirstOrDefault(account => account.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) : null;
+    public StorageAccount? ExportStorage => Effective(body => (string?)body["properties"]!["exportConfiguration"]?["storageAccountName"]) is { } name
+        ? _subscription.StorageAccounts.FirstOrDefault(account => account.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) : null;
 
     /// <summary>Login servers of the container registries that the service may read configurations from.</summary>
-    public string[] Registries
+    public string[] Registries => Effective<string[]>(body =>
     {
-        get
-        {
-            JsonNode? registries = Effective["properties"]!["acrConfiguration"];
-            return
-            [
-                .. (registries?["loginServers"] as JsonArray ?? []).Select(server => (string?)server).OfType<string>(),
-                .. (registries?["ociArtifacts"] as JsonArray ?? []).Select(artifact => (string?)artifact?["loginServer"]).OfType<string>(),
-            ];
-        }
-    }
-
-    private JsonObject Effective
-    {
-        get
-        {
-            lock (_lock) return Settled ? _body : _former;
-        }
-    }
+        JsonNode? registries = body["properties"]!["acrConfiguration"];
+        return
+        [
+            .. (registries?["loginServers"] as JsonArray ?? []).Select(server => (string?)server).OfType<string>(),
+            .. (registries?["ociArtifacts"] as JsonArray ?? []).Select(artifact => (string?)artifact?["loginServer"]).OfType<string>(),
+        ];
+    });
 
     private bool Settled => DateTimeOffset.UtcNow >= _settled;
+
+    // A JSON tree is no good for two readers at once.
+    private T Effective<T>(Func<JsonObject, T> read)
+    {
+        lock (_lock) return read(Settled ? _body : _former);
+    }
 
     /// <summary>The resource as the resource manager answers it; an api-version does not show what came after it.</summary>
     public JsonObject Read(string apiVersion)

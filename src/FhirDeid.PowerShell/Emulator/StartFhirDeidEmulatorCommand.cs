@@ -4,8 +4,8 @@ using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Emulator;
 
-/// <summary>Starts an emulator of the FHIR service, its token endpoint and its storage account on this machine, and returns once they answer. It ends with this process.</summary>
-/// <remarks>Needs ASP.NET Core 10 and Node.js. Azurite, Microsoft's storage emulator, is fetched by npm on first use.</remarks>
+/// <summary>Starts an emulator of the FHIR service, its token endpoint, its storage account and its resource manager on this machine, and returns once they answer. It ends with this process.</summary>
+/// <remarks>Needs ASP.NET Core 10 and Node.js. Azurite, Microsoft's storage emulator, is fetched by npm on first use. Any program on this machine can get tokens from it and read what it serves: do not serve identified data on a machine that others use.</remarks>
 /// <example><code>Start-FhirDeidEmulator | Connect-FhirDeid -Emulator</code>Starts an emulator with 20 made-up patients and connects to it.</example>
 /// <example><code>Start-FhirDeidEmulator -DataPath ./raw</code>Serves the NDJSON files and Bundles of a folder.</example>
 /// <example><code>Start-FhirDeidEmulator -Without BlobRole</code>Leaves out the role of the managed identity, to see how an export fails without it.</example>
