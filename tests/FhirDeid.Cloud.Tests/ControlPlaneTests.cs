@@ -348,6 +348,16 @@ public sealed class ControlPlaneTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_role_of_a_former_identity_does_not_count()
+    {
+        IControlPlane controlPlane = await ControlPlaneAsync();
+        _answers[$"GET {Storage}/providers/Microsoft.Authorization/roleAssignments"] = Json(200,
+            $$"""{"value":[{"id":"/a/1","properties":{"scope":"{{Storage}}","principalId":"{{Subscription}}","roleDefinitionId":"/x/ba92f5b4-2d11-453d-a403-e96b0029c9fe" } }]}""");
+
+        Assert.Empty((await controlPlane.FindRoleAsync(new FhirPrincipal(Principal, FhirPrincipalType.ServicePrincipal), BlobRole, Storage, Cancel)).RoleAssignmentId);
+    }
+
+    [Fact]
     public async Task An_identity_that_is_not_known_everywhere_yet_is_tried_again()
     {
         int puts = 0;
@@ -357,6 +367,18 @@ public sealed class ControlPlaneTests : IAsyncLifetime
 
         Assert.True((await controlPlane.AssignRoleAsync(Wanted, Cancel)).Changed);
         Assert.Equal(3, puts);
+    }
+
+    [Theory]
+    [InlineData("""{"oid":"1","idtyp":"user"}""", FhirPrincipalType.User)]
+    [InlineData("""{"oid":"1","idtyp":"app","upn":"x"}""", FhirPrincipalType.ServicePrincipal)]
+    [InlineData("""{"oid":"1","scp":"user_impersonation","appid":"a"}""", FhirPrincipalType.User)]
+    [InlineData("""{"oid":"1","appid":"a"}""", FhirPrincipalType.ServicePrincipal)]
+    public void A_token_tells_a_user_from_an_application(string claims, FhirPrincipalType type)
+    {
+        string token = $"e30.{Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(claims)).TrimEnd('=')}.x";
+
+        Assert.Equal(new FhirPrincipal("1", type), Credentials.AccessTokenClaims.Of(token).Principal);
     }
 
     [Theory]
@@ -401,6 +423,55 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         IControlPlane controlPlane = await ControlPlaneAsync();
 
         Assert.Equal(access, (await controlPlane.FindStorageAsync(StandIn.Account, Cancel)).NetworkAccess);
+    }
+
+    [Fact]
+    public async Task Who_may_read_the_resource_group_alone_finds_the_account_there()
+    {
+        string subscription = $"GET /subscriptions/{Subscription}/providers/Microsoft.Storage/storageAccounts";
+        _answers[$"GET /subscriptions/{Subscription}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts"] = _answers[subscription];
+        _answers[subscription] = Json(403, """{"error":{"code":"AuthorizationFailed","message":"no"}}""");
+        IControlPlane controlPlane = await ControlPlaneAsync();
+
+        Assert.Equal(Storage, (await controlPlane.FindStorageAsync(StandIn.Account, Cancel)).StorageAccountId);
+    }
+
+    [Fact]
+    public async Task An_update_waits_until_that_of_someone_else_has_ended_however_it_did()
+    {
+        int puts = 0, looks = 0;
+        _answers["PUT " + Id] = (context, body) =>
+        {
+            _resource["properties"]!["provisioningState"] = puts == 0 ? "Updating" : "Succeeded";
+            return (++puts == 1 ? Json(409, """{"error":{"code":"Conflict","message":"busy"}}""") : Json(200, _resource.ToJsonString()))(context, body);
+        };
+        Func<HttpContext, string, Task> read = _answers["GET " + Id];
+        _answers["GET " + Id] = (context, body) =>
+        {
+            if (puts == 1 && ++looks == 3) _resource["properties"]!["provisioningState"] = "Failed";
+            return read(context, body);
+        };
+        IControlPlane controlPlane = await ControlPlaneAsync();
+
+        Assert.NotEmpty((await controlPlane.SetExportStorageAsync(await controlPlane.FindStorageAsync(StandIn.Account, Cancel), Hour, Progress, Cancel)).Changes);
+        Assert.Equal(2, puts);
+    }
+
+    [Fact]
+    public async Task The_callers_new_role_is_asked_for_until_the_storage_account_lets_it_in()
+    {
+        int asked = 0;
+        _service.OnBlob = async context =>
+        {
+            await StandIn.Answer(++asked < 4 ? 403 : 200, asked < 4 ? "" : """<?xml version="1.0"?><EnumerationResults><Containers /><NextMarker /></EnumerationResults>""", "application/xml",
+                ("x-ms-error-code", "AuthorizationPermissionMismatch"))(context);
+            return true;
+        };
+        IControlPlane controlPlane = await ControlPlaneAsync();
+        FhirRoleAssignment mine = new() { ObjectId = "caller", RoleDefinitionName = BlobRole, Scope = Storage, Changed = true };
+
+        Assert.True(await controlPlane.WaitForRolesAsync([mine], await controlPlane.FindStorageAsync(StandIn.Account, Cancel), Progress, Cancel));
+        Assert.Equal(4, asked);
     }
 
     [Fact]

@@ -1,4 +1,7 @@
 using System.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using FhirDeid.Cloud.Credentials;
 using static FhirDeid.Cloud.Tests.ConnectTests;
 
 namespace FhirDeid.Cloud.Tests;
@@ -145,4 +148,46 @@ public sealed class CredentialTests : IAsyncLifetime
 
         await Failure.Of("CredentialIncomplete", () => _service.ConnectAsync(options));
     }
+
+    [Theory]
+    [InlineData("right.pfx", "right", null)]
+    [InlineData("right.pfx", "wrong", "CertificateInvalid")]
+    [InlineData("right.pfx", null, "CertificateInvalid")]
+    [InlineData("right.pem", null, null)]
+    [InlineData("keyless.pem", null, "CertificateInvalid")]
+    [InlineData("none.pem", null, "CertificateInvalid")]
+    [InlineData("text.pem", null, "CertificateInvalid")]
+    public async Task A_certificate_must_open_and_have_its_key(string file, string? password, string? error)
+    {
+        using RSA key = RSA.Create(2048);
+        using X509Certificate2 certificate = new CertificateRequest("CN=test", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSelfSigned(DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddDays(1));
+        DirectoryInfo folder = Directory.CreateTempSubdirectory();
+        try
+        {
+            await File.WriteAllBytesAsync(Path.Combine(folder.FullName, "right.pfx"), certificate.Export(X509ContentType.Pkcs12, "right"), TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(Path.Combine(folder.FullName, "right.pem"), certificate.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem(), TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(Path.Combine(folder.FullName, "keyless.pem"), certificate.ExportCertificatePem(), TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(Path.Combine(folder.FullName, "text.pem"), "hello", TestContext.Current.CancellationToken);
+            FhirDeidConnectionOptions options = new()
+            {
+                Credential = FhirDeidCredential.ClientCertificate,
+                TenantId = "contoso.example",
+                ClientId = "client",
+                CertificatePath = Path.Combine(folder.FullName, file),
+                CertificatePassword = password is null ? null : Secret(password),
+            };
+            if (error is null) Assert.NotNull(TokenCredentials.Of(options, "a/.default", AzureCloud.Of(null), null));
+            else await Failure.Of(error, () => Task.FromResult(TokenCredentials.Of(options, "a/.default", AzureCloud.Of(null), null)));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData(FhirDeidCredential.Interactive)]
+    [InlineData(FhirDeidCredential.DeviceCode)]
+    public void Signing_in_begins_with_the_first_token_and_not_before(FhirDeidCredential credential) =>
+        Assert.NotNull(TokenCredentials.Of(new FhirDeidConnectionOptions { Credential = credential }, "a/.default", AzureCloud.Of(null), null));
 }

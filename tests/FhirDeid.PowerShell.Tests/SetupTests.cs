@@ -174,6 +174,17 @@ public sealed class ConnectByNameTests(BareService service) : IClassFixture<Bare
     }
 
     [Fact]
+    public async Task Who_may_not_export_is_told_the_role_that_is_missing()
+    {
+        await ConnectAsync("-ClientId no-export");
+
+        PSObject check = (await _shell.RunAllAsync("Test-FhirDeidReadiness")).Single(check => check.Text("Name") == "Caller may export");
+
+        Assert.Equal("Failed", check.Text("Status"));
+        Assert.Matches("^New-AzRoleAssignment -ObjectId [0-9a-f-]{36} -RoleDefinitionName 'FHIR Data Exporter' -Scope /subscriptions/", check.Text("Fix"));
+    }
+
+    [Fact]
     public async Task A_firewall_that_keeps_the_service_out_is_warned_of_with_the_rule_that_helps()
     {
         await ConnectAsync("");

@@ -99,8 +99,7 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
 
     public async Task<FhirPrincipal> GetCallerAsync(CancellationToken cancellation)
     {
-        AccessToken token = await credential.GetTokenAsync(new TokenRequestContext([resourceManager.Scope]), cancellation).ConfigureAwait(false);
-        return AccessTokenClaims.Of(token.Token).Principal ?? throw new FhirDeidException("PrincipalUnknown", FhirDeidErrorCategory.InvalidOperation,
+        return await CallerAsync(cancellation).ConfigureAwait(false) ?? throw new FhirDeidException("PrincipalUnknown", FhirDeidErrorCategory.InvalidOperation,
             "The token does not tell who you are.", "Give your object id as -PrincipalId: (Get-AzADUser -SignedIn).Id.");
     }
 
@@ -130,9 +129,9 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         const string Activity = "Waiting until the roles take effect";
         if (assignments.Count == 0) return true;
         Stopwatch watch = Stopwatch.StartNew();
-        FhirPrincipal caller = await GetCallerAsync(cancellation).ConfigureAwait(false);
+        string? caller = (await CallerAsync(cancellation).ConfigureAwait(false))?.ObjectId;
         bool seen = true;
-        if (storageAccount.BlobEndpoint is { } endpoint && assignments.Any(a => a.ObjectId == caller.ObjectId && a.RoleDefinitionName == RoleAssignments.BlobDataContributor))
+        if (storageAccount.BlobEndpoint is { } endpoint && assignments.Any(a => a.ObjectId == caller && a.RoleDefinitionName == RoleAssignments.BlobDataContributor))
         {
             BlobStorage account = storage.Of(endpoint, storageAccount.StorageAccountName);
             FhirDeidException? refusal;
@@ -144,7 +143,7 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
             }
             seen = refusal is null;
         }
-        if (assignments.Any(a => a.ObjectId != caller.ObjectId))
+        if (assignments.Any(a => a.ObjectId != caller))
         {
             while (Stopwatch.GetElapsedTime(_newestRole) is var age && age < settling)
             {
@@ -174,6 +173,12 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
             if (attempt == Attempts || refusal.ErrorId is not ("FhirDeid.FhirServiceChanged" or "FhirDeid.FhirServiceBusy")) throw refusal;
             if (answer.Status == 409) await operation.SettledAsync(answer.RetryAfter, cancellation).ConfigureAwait(false);
         }
+    }
+
+    private async Task<FhirPrincipal?> CallerAsync(CancellationToken cancellation)
+    {
+        AccessToken token = await credential.GetTokenAsync(new TokenRequestContext([resourceManager.Scope]), cancellation).ConfigureAwait(false);
+        return AccessTokenClaims.Of(token.Token).Principal;
     }
 
     private FhirServiceIdentity Identity(JsonObject resource)

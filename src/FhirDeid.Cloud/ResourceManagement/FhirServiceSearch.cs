@@ -76,6 +76,10 @@ internal sealed class FhirServiceSearch(ResourceManager resourceManager, FhirDei
         {
             // No such resource group: the search goes on without it, to say what there is.
         }
+        catch (FhirDeidException e) when (e.ErrorId == "FhirDeid.ResourceManagerForbidden" && string.IsNullOrWhiteSpace(resourceGroup))
+        {
+            throw new FhirDeidException("ResourceManagerForbidden", e.Category, e.Message, "Give -ResourceGroupName, or -ResourceId, if you may read that alone; else get the role Reader on the subscription.", subscription);
+        }
         foreach (JsonObject workspace in workspaces)
         {
             Uri list = resourceManager.Address(workspace.Text("id") + "/fhirservices", ResourceManager.FhirServiceVersion);

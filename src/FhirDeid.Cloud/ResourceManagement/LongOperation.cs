@@ -25,15 +25,15 @@ internal sealed class LongOperation(ResourceManager resourceManager, Uri resourc
         // A 200 is the end already, unless it says otherwise.
         if ((answer.AsyncOperation ?? answer.Location) is { } operation && (answer.Status != 200 || answer.AsyncOperation is not null))
             await OperationAsync(operation, answer.AsyncOperation is not null, answer.RetryAfter, patience).ConfigureAwait(false);
-        return await LookAsync(answer.RetryAfter, patience).ConfigureAwait(false);
+        return await LookAsync(answer.RetryAfter, ours: true, patience).ConfigureAwait(false);
     }, cancellation);
 
-    /// <summary>Waits until the resource is not being changed, by whomever.</summary>
+    /// <summary>Waits until the resource is not being changed by someone else, however that ends.</summary>
     /// <param name="retryAfter">How long to wait before the second look, or null.</param>
     /// <param name="cancellation">Stops waiting.</param>
     /// <returns>The resource as it is then.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.UpdateFailed</c>, <c>FhirDeid.UpdateTimeout</c>.</exception>
-    public Task<JsonObject> SettledAsync(TimeSpan? retryAfter, CancellationToken cancellation) => InTimeAsync(patience => LookAsync(retryAfter, patience), cancellation);
+    /// <exception cref="FhirDeidException"><c>FhirDeid.UpdateTimeout</c>.</exception>
+    public Task<JsonObject> SettledAsync(TimeSpan? retryAfter, CancellationToken cancellation) => InTimeAsync(patience => LookAsync(retryAfter, ours: false, patience), cancellation);
 
     private async Task<JsonObject> InTimeAsync(Func<CancellationToken, Task<JsonObject>> wait, CancellationToken cancellation)
     {
@@ -51,7 +51,7 @@ internal sealed class LongOperation(ResourceManager resourceManager, Uri resourc
         }
     }
 
-    private async Task<JsonObject> LookAsync(TimeSpan? retryAfter, CancellationToken cancellation)
+    private async Task<JsonObject> LookAsync(TimeSpan? retryAfter, bool ours, CancellationToken cancellation)
     {
         for (int look = 0; ; look++)
         {
@@ -59,7 +59,7 @@ internal sealed class LongOperation(ResourceManager resourceManager, Uri resourc
             {
                 if (answer.Status != 200 || answer.Body is null) throw ArmError.Explain(answer, "read the FHIR service", resource.AbsolutePath);
                 string state = answer.Body.Text("properties", "provisioningState");
-                if (Outcome(state, answer) is true) return answer.Body;
+                if (Ended(state, out bool failed)) return failed && ours ? throw Failed(answer, state) : answer.Body;
                 Report(state);
                 retryAfter = answer.RetryAfter;
             }
@@ -84,7 +84,7 @@ internal sealed class LongOperation(ResourceManager resourceManager, Uri resourc
                     break;
                 case 200 or 201 or 204:
                     // A Location answers the result itself, in the end; it may also answer a status, as Azure-AsyncOperation always does.
-                    if (state.Length == 0 ? !tellsStatus || answer.Status == 204 : Outcome(state, answer) is true) return;
+                    if (state.Length == 0 ? !tellsStatus || answer.Status == 204 : Ended(state, out bool failed) && (failed ? throw Failed(answer, state) : true)) return;
                     break;
                 case 404:
                     // Operations are forgotten some time after their end: the resource tells how it went.
@@ -111,12 +111,11 @@ internal sealed class LongOperation(ResourceManager resourceManager, Uri resourc
         }
     }
 
-    private bool Outcome(string state, ArmAnswer answer) => state.ToUpperInvariant() switch
+    private static bool Ended(string state, out bool failed)
     {
-        "SUCCEEDED" or "" or "WARNED" => true,
-        "FAILED" or "CANCELED" or "CANCELLED" or "DEPROVISIONED" or "SUSPENDED" => throw Failed(answer, state),
-        _ => false,
-    };
+        failed = state.ToUpperInvariant() is "FAILED" or "CANCELED" or "CANCELLED" or "DEPROVISIONED" or "SUSPENDED";
+        return failed || state.ToUpperInvariant() is "SUCCEEDED" or "WARNED" or "";
+    }
 
     private FhirDeidException Failed(ArmAnswer answer, string state) => new("UpdateFailed", FhirDeidErrorCategory.InvalidOperation,
         $"The update of the FHIR service ended as {ServiceText.OneLine(state)}.{ArmError.Said(answer)}",

@@ -110,7 +110,7 @@ internal sealed class ResourceManager
         {
             JsonObject body = (await GetAsync(page, what, cancellation).ConfigureAwait(false)).Body!;
             items.AddRange((body["value"] as JsonArray ?? []).OfType<JsonObject>());
-            page = body.Text("nextLink") is { Length: > 0 } next ? new Uri(next) : null;
+            page = Uri.TryCreate(body.Text("nextLink"), UriKind.Absolute, out Uri? next) ? next : null;
         }
         return items;
     }

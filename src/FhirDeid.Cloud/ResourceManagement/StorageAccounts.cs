@@ -47,9 +47,23 @@ internal sealed class StorageAccounts(ResourceManager resourceManager, FhirServi
         }
     }
 
-    private async Task<JsonObject?> InAsync(string subscription, string name, CancellationToken cancellation) =>
-        (await resourceManager.ListAsync(resourceManager.Address($"subscriptions/{subscription}/providers/Microsoft.Storage/storageAccounts", Version), "the storage accounts of the subscription", cancellation).ConfigureAwait(false))
-            .Find(account => account.Text("name").Equals(name, StringComparison.OrdinalIgnoreCase));
+    private async Task<JsonObject?> InAsync(string subscription, string name, CancellationToken cancellation)
+    {
+        List<JsonObject> accounts;
+        try
+        {
+            accounts = await ListAsync($"subscriptions/{subscription}").ConfigureAwait(false);
+        }
+        catch (FhirDeidException e) when (e.ErrorId == "FhirDeid.ResourceManagerForbidden" && subscription == service.SubscriptionId)
+        {
+            // Who may read the resource group alone finds the account there, where it mostly is.
+            accounts = await ListAsync($"subscriptions/{subscription}/resourceGroups/{service.ResourceGroupName}").ConfigureAwait(false);
+        }
+        return accounts.Find(account => account.Text("name").Equals(name, StringComparison.OrdinalIgnoreCase));
+
+        Task<List<JsonObject>> ListAsync(string scope) =>
+            resourceManager.ListAsync(resourceManager.Address(scope + "/providers/Microsoft.Storage/storageAccounts", Version), "the storage accounts of the subscription", cancellation);
+    }
 
     private static FhirStorageAccess Access(JsonObject? properties, string fhirService)
     {

@@ -9,7 +9,7 @@ public interface ICloud
     /// <param name="options">Where and as whom.</param>
     /// <param name="cancellation">Stops.</param>
     /// <returns>The connection.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointInvalid</c>, <c>FhirDeid.InsecureEndpoint</c>, <c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.NotAFhirService</c>, <c>FhirDeid.FhirVersionNotSupported</c>, <c>FhirDeid.StorageAccountInvalid</c>, <c>FhirDeid.TargetMissing</c>, <c>FhirDeid.ResourceIdInvalid</c>, <c>FhirDeid.SubscriptionNotFound</c>, <c>FhirDeid.SubscriptionAmbiguous</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.FhirServiceAmbiguous</c>, <c>FhirDeid.CredentialIncomplete</c>, <c>FhirDeid.CertificateInvalid</c>, <c>FhirDeid.AuthenticationFailed</c>, <c>FhirDeid.TokenExpired</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointInvalid</c>, <c>FhirDeid.InsecureEndpoint</c>, <c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.NotAFhirService</c>, <c>FhirDeid.FhirVersionNotSupported</c>, <c>FhirDeid.StorageAccountInvalid</c>, <c>FhirDeid.TargetMissing</c>, <c>FhirDeid.ResourceIdInvalid</c>, <c>FhirDeid.SubscriptionNotFound</c>, <c>FhirDeid.SubscriptionAmbiguous</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.FhirServiceAmbiguous</c>, <c>FhirDeid.CredentialIncomplete</c>, <c>FhirDeid.CertificateInvalid</c>, <c>FhirDeid.FederatedTokenFileNotFound</c>, <c>FhirDeid.AccessTokenIsForFhirOnly</c>, <c>FhirDeid.ResourceManagerForbidden</c>, <c>FhirDeid.AuthenticationFailed</c>, <c>FhirDeid.TokenExpired</c>.</exception>
     Task<IFhirDeidConnection> ConnectAsync(FhirDeidConnectionOptions options, CancellationToken cancellation);
 }
 

@@ -33,7 +33,7 @@ internal static class AzSession
         catch (CommandNotFoundException exception)
         {
             throw new FhirDeidException("AzMissing", FhirDeidErrorCategory.NotInstalled, "There is no Az session to take tokens from: Get-AzAccessToken is not available.",
-                "Install the module Az.Accounts and run Connect-AzAccount, or connect with -ManagedIdentity, -ClientSecret or -AccessToken.", resource, exception);
+                "Install the module Az.Accounts and run Connect-AzAccount, or connect with -Interactive, -DeviceCode, -ManagedIdentity or a service principal.", resource, exception);
         }
         catch (RuntimeException exception)
         {

@@ -222,7 +222,7 @@ public sealed class ConnectFhirDeidCommand : FhirDeidCommand
 
     private static FhirDeidException NotHttps(Uri? uri) =>
         new("FhirServiceUriInvalid", FhirDeidErrorCategory.InvalidArgument, $"'{uri}' is not an https URL: a token would travel in clear.",
-            "Give the service's base URL as the portal shows it, such as https://workspace-service.fhir.azurehealthcareapis.com.", uri);
+            "Give the service's base URL as the portal shows it, such as https://workspace-service.fhir.azurehealthcareapis.com. A resource id is given as -ResourceId.", uri);
 
     private static FhirDeidException TwoTargets() =>
         new("TargetAmbiguous", FhirDeidErrorCategory.InvalidArgument, "A resource id is complete: names beside it could contradict it.", "Give -ResourceId, or the names, not both.");

@@ -6,6 +6,7 @@ namespace FhirDeid.PowerShell.Setup;
 /// <summary>Gives the FHIR service's identity and you, or another principal, the roles Storage Blob Data Contributor and Storage Queue Data Contributor on the export storage account, and waits until they take effect.</summary>
 /// <remarks>
 /// <para>$export itself writes blobs alone and needs no role for queues: -BlobOnly leaves that one out. It is among the defaults because setups that are driven by queues want it.</para>
+/// <para>New roles take minutes to take effect, in Azure up to ten. Yours are asked for until they do; the FHIR service's cannot be asked for, and are given two minutes. An export that fails with AuthorizationPermissionMismatch came too early: start it again.</para>
 /// <para>Roles that are assigned already, there or above, stay as they are. Assigning needs the role Owner, User Access Administrator or Role Based Access Control Administrator on the account.</para>
 /// </remarks>
 /// <example><code>Grant-FhirExportAccess -StorageAccountName contosoexports</code>Gives the FHIR service and you both roles.</example>

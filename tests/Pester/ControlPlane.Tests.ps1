@@ -1,0 +1,129 @@
+#requires -Version 7.4
+#requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.5.0' }
+
+# Sets up a service of the emulator from bare to exporting, as a user does. Runs against the built module: dotnet build first.
+param([string] $Module = "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell/FhirDeid.PowerShell.psd1")
+
+BeforeAll {
+    Import-Module $Module -Force
+    $emulator = Start-FhirDeidEmulator -PatientCount 3 -Without Identity, BlobRole, ExportStorage
+    $account = $emulator.StorageAccountName
+}
+
+AfterAll {
+    $emulator | Stop-FhirDeidEmulator
+}
+
+Describe 'Connect-FhirDeid' {
+    It 'connects by names' {
+        $context = $emulator | Connect-FhirDeid -Emulator -Subscription 'FhirDeid lab' -ServiceName fhir
+        $context.ResourceId | Should -Be $emulator.ResourceId
+        (Get-FhirDeidContext).SubscriptionId | Should -Be $emulator.SubscriptionId
+    }
+
+    It 'connects by an object of Get-AzResource' {
+        $resource = [pscustomobject]@{ Name = 'lab/fhir'; ResourceGroupName = 'fhirdeid'; ResourceId = $emulator.ResourceId }
+        ($resource | Connect-FhirDeid -Emulator).ResourceId | Should -Be $emulator.ResourceId
+    }
+
+    It 'answers <Id> to names that tell no one service it can use' -ForEach @(
+        @{ Arguments = @{ ServiceName = 'fhir' }; Id = 'FhirDeid.SubscriptionAmbiguous' }
+        @{ Arguments = @{ Subscription = 'FhirDeid lab'; ServiceName = 'nope' }; Id = 'FhirDeid.FhirServiceNotFound' }
+        @{ Arguments = @{ Subscription = 'FhirDeid elsewhere' }; Id = 'FhirDeid.FhirServiceAmbiguous' }
+        @{ Arguments = @{ Subscription = 'FhirDeid elsewhere'; ServiceName = 'fhirstu3' }; Id = 'FhirDeid.FhirVersionNotSupported' }
+    ) {
+        { $emulator | Connect-FhirDeid -Emulator @Arguments } | Should -Throw -ErrorId "$Id,*"
+    }
+
+    It 'shows no secret' {
+        $emulator | Connect-FhirDeid -Emulator | ConvertTo-Json | Should -Not -Match 'eyJ|PRIVATE'
+    }
+}
+
+Describe 'The setup of a service' {
+    BeforeAll {
+        $null = $emulator | Connect-FhirDeid -Emulator
+    }
+
+    It 'begins with a bare service' {
+        $checks = Test-FhirDeidReadiness
+        $checks | Where-Object Status -eq Failed | ForEach-Object Name | Should -Contain 'Identity'
+        $checks | Where-Object Status -eq Failed | ForEach-Object Fix | Should -Not -BeNullOrEmpty
+        (Get-FhirExportStorage).StorageAccountName | Should -BeNullOrEmpty
+    }
+
+    It 'changes nothing with -WhatIf' {
+        Set-FhirExportStorage $account -EnableIdentity -GrantAccess -WhatIf | Should -BeNullOrEmpty
+        Enable-FhirServiceIdentity -WhatIf | Should -BeNullOrEmpty
+        (Test-FhirDeidReadiness | Where-Object Name -eq Identity).Status | Should -Be Failed
+    }
+
+    It 'switches on the identity, once' {
+        (Enable-FhirServiceIdentity).Changed | Should -BeTrue
+        (Enable-FhirServiceIdentity).Changed | Should -BeFalse
+    }
+
+    It 'grants the role for blobs alone, then the other' {
+        $blob = Grant-FhirExportAccess $account -BlobOnly
+        $blob.RoleDefinitionName | Sort-Object -Unique | Should -Be 'Storage Blob Data Contributor'
+        $blob.Changed | Should -Be $true, $true
+        $both = Grant-FhirExportAccess $account
+        ($both | Where-Object Changed).RoleDefinitionName | Sort-Object -Unique | Should -Be 'Storage Queue Data Contributor'
+    }
+
+    It 'gives assignments that New-AzRoleAssignment would take' {
+        function New-AzRoleAssignment {
+            param(
+                [Parameter(ValueFromPipelineByPropertyName)] [Alias('Id', 'PrincipalId')] [guid] $ObjectId,
+                [Parameter(ValueFromPipelineByPropertyName)] [string] $RoleDefinitionName,
+                [Parameter(ValueFromPipelineByPropertyName)] [string] $Scope,
+                [Parameter(ValueFromPipelineByPropertyName)] [string] $ObjectType)
+            process { "$ObjectId $RoleDefinitionName $Scope $ObjectType" }
+        }
+        $assignment = Grant-FhirExportAccess $account | Select-Object -First 1
+        $assignment | New-AzRoleAssignment | Should -Be "$($assignment.ObjectId) Storage Blob Data Contributor $($emulator.StorageAccountId) ServicePrincipal"
+    }
+
+    It 'sets the export storage by the object of Get-AzStorageAccount, once' {
+        $az = [pscustomobject]@{ StorageAccountName = $account; ResourceGroupName = 'fhirdeid'; Location = 'westeurope' }
+        ($az | Set-FhirExportStorage).Changes | Should -HaveCount 1
+        ($az | Set-FhirExportStorage -EnableIdentity -GrantAccess).Changes | Should -BeNullOrEmpty
+        (Get-FhirExportStorage).NetworkAccess | Should -Be Open
+    }
+
+    It 'ends with a service that exports' {
+        $export = New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig | Start-FhirDeidExport research | Wait-FhirExport
+        $export.Status | Should -Be Completed
+        Test-FhirDeidReadiness | Where-Object Status -ne Passed | Should -BeNullOrEmpty
+    }
+
+    It 'refuses storage that cannot be: <Name>' -ForEach @(
+        @{ Name = 'nowhere'; Id = 'FhirDeid.StorageAccountNotFound' }
+        @{ Name = 'fhirdeidelsewhere'; Id = 'FhirDeid.StorageInOtherSubscription' }
+    ) {
+        { Set-FhirExportStorage $Name -ErrorAction Stop } | Should -Throw -ErrorId "$Id,*"
+    }
+
+    It 'says who may assign roles' {
+        $null = $emulator | Connect-FhirDeid -Emulator -ClientId no-owner
+        { Grant-FhirExportAccess $account -PrincipalId 0a5b1d5e-7a0c-4f0e-9a43-6f2f3f0c7b11 -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.RoleAssignmentForbidden,*'
+        $Error[0].ErrorDetails.RecommendedAction | Should -Match 'User Access Administrator.*New-AzRoleAssignment'
+    }
+}
+
+Describe 'Runspaces' {
+    It 'have connections of their own' {
+        $other = Start-FhirDeidEmulator -PatientCount 1
+        try {
+            $uris = $emulator, $other | ForEach-Object -Parallel {
+                Import-Module $using:Module
+                $null = $_ | Connect-FhirDeid -Emulator
+                (Get-FhirDeidContext).FhirServiceUri -eq $_.FhirServiceUri
+            }
+            $uris | Should -Be $true, $true
+        }
+        finally {
+            $other | Stop-FhirDeidEmulator
+        }
+    }
+}
