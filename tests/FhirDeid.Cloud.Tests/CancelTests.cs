@@ -119,4 +119,21 @@ public sealed class CancelTests : IAsyncLifetime
         if (status == FhirExportStatus.Completed) Assert.Equal(("c.json", "\"0x8DC\""), (export.ConfigName, export.ConfigETag));
         Assert.Equal(export.TransactionTime, export.StartedAt);
     }
+
+    [Theory]
+    [InlineData("Group/g.1/$export", FhirExportStatus.Completed)]
+    [InlineData("Group/g.2/$export", FhirExportStatus.CompletedWithErrors)]
+    [InlineData("Patient/$export", FhirExportStatus.CompletedWithErrors)]
+    [InlineData("$export", FhirExportStatus.CompletedWithErrors)]
+    public async Task An_export_of_more_than_the_group_is_told(string served, FhirExportStatus status)
+    {
+        _service.OnStatus = StandIn.Answer(200, Manifest(served + "?_anonymizationConfig=c.json&_anonymizationConfigEtag=0x8DC"), "application/json");
+        FhirExport export = Export;
+        (export.Level, export.GroupId) = (FhirExportLevel.Group, "g.1");
+
+        FhirExport now = await _connection.GetExportAsync(export, TestContext.Current.CancellationToken);
+
+        Assert.Equal(status, now.Status);
+        if (status != FhirExportStatus.Completed) Assert.Contains("other patients", Assert.Single(now.Issues), StringComparison.Ordinal);
+    }
 }

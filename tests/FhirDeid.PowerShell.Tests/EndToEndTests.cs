@@ -5,7 +5,11 @@ using System.Text.RegularExpressions;
 
 namespace FhirDeid.Tests;
 
-/// <summary>A session connected to an emulator that serves made-up patients, for all tests of <see cref="EndToEndTests"/>.</summary>
+/// <summary>The tests that use the <see cref="Lab"/>: one after the other, because a session runs one script at a time.</summary>
+[CollectionDefinition(nameof(Lab))]
+public sealed class LabTests : ICollectionFixture<Lab>;
+
+/// <summary>A session connected to an emulator that serves made-up patients, and a Group with two of them.</summary>
 public sealed class Lab : IAsyncLifetime
 {
     public Shell Shell { get; } = new();
@@ -24,6 +28,15 @@ public sealed class Lab : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await Shell.RunAllAsync("New-FhirSampleData $a -PatientCount 5 -Seed 3 -PlantedValuesPath $b", Folder["raw"], Folder["planted.ndjson"]);
+        string[] patients = [.. File.ReadLines(Folder["raw/Patient.ndjson"]).Take(2).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("id").GetString()!)];
+        await File.WriteAllTextAsync(Folder["raw/Group.ndjson"], JsonSerializer.Serialize(new
+        {
+            resourceType = "Group",
+            id = "study-7",
+            type = "person",
+            actual = true,
+            member = patients.Select(id => new { entity = new { reference = "Patient/" + id } }),
+        }) + "\n");
         Emulator = await Shell.RunAsync("Start-FhirDeidEmulator -DataPath $a", Folder["raw"]);
         Context = await Shell.RunAsync("$a | Connect-FhirDeid -Emulator", Emulator);
         Config = await Shell.RunAsync("New-AnonymizationConfig SafeHarbor");
@@ -38,7 +51,8 @@ public sealed class Lab : IAsyncLifetime
     }
 }
 
-public sealed class EndToEndTests(Lab lab) : IClassFixture<Lab>, IDisposable
+[Collection(nameof(Lab))]
+public sealed class EndToEndTests(Lab lab) : IDisposable
 {
     private readonly Shell _shell = lab.Shell;
     private readonly TemporaryFolder _folder = new("run");
@@ -105,6 +119,89 @@ public sealed class EndToEndTests(Lab lab) : IClassFixture<Lab>, IDisposable
         Assert.Equal("Failed", Assert.Single(outcome.Output).Text("Status"));
         Assert.Equal(["FhirDeid.ExportFailed", "FhirDeid.ExportFailed"], outcome.Errors.Select(error => error.FullyQualifiedErrorId.Split(',')[0]));
         Assert.False(Directory.Exists(_folder["out"]));
+    }
+
+    [Fact]
+    public async Task A_cancelled_export_is_gone_and_its_files_stay()
+    {
+        PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container cancelled", lab.Published);
+
+        PSObject cancelled = await _shell.RunAsync("$a | Stop-FhirExport -PassThru", export);
+
+        Assert.Equal("Cancelled", cancelled.Text("Status"));
+        await _shell.FailsAsync("FhirDeid.ExportNotFound", "Get-FhirExport -StatusUri $a", export.Text("StatusUri"));
+        await _shell.FailsAsync("FhirDeid.ExportNotFound", "$a | Stop-FhirExport", export);
+        Outcome again = await _shell.TryAsync("$a | Stop-FhirExport; ($a | Get-FhirExport).Status; $a | Read-FhirExport -ErrorAction SilentlyContinue -ErrorVariable failed; $failed.FullyQualifiedErrorId", cancelled);
+        Assert.Empty(again.Errors);
+        Assert.Contains("already been cancelled", Assert.Single(again.Warnings), StringComparison.Ordinal);
+        Assert.Equal(["Cancelled", "FhirDeid.ExportCancelled,FhirDeid.PowerShell.Export.ReadFhirExportCommand"], again.Output.Select(item => item.ToString()));
+    }
+
+    [Fact]
+    public async Task A_completed_export_is_not_stopped_and_is_found_by_its_id()
+    {
+        PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container research -ResourceType Patient | Wait-FhirExport", lab.Published);
+
+        Outcome outcome = await _shell.TryAsync("$a | Stop-FhirExport; Get-FhirExport -JobId $a.JobId", export);
+
+        Assert.Empty(outcome.Errors);
+        Assert.Contains("nothing to cancel", Assert.Single(outcome.Warnings), StringComparison.Ordinal);
+        PSObject found = Assert.Single(outcome.Output);
+        foreach (string property in (string[])["Status", "Container", "ConfigName", "ConfigETag", "StorageAccountName", "TransactionTime"]) Assert.Equal(export.Text(property), found.Text(property));
+        Assert.Single(await _shell.RunAllAsync("Get-FhirExport -JobId $a | Receive-FhirExport -Destination $b", export.Text("JobId"), _folder["out"]));
+        await _shell.FailsAsync("FhirDeid.ExportNotFound", "Get-FhirExport -JobId 987654321");
+    }
+
+    [Fact]
+    public async Task Resources_are_read_as_text_and_as_objects()
+    {
+        PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container research -ResourceType Patient, Encounter | Wait-FhirExport", lab.Published);
+        await _shell.RunAllAsync("$a | Receive-FhirExport -Destination $b", export, _folder["out"]);
+
+        string[] patients = [.. (await _shell.RunAllAsync("$a | Read-FhirExport -ResourceType Patient", export)).Select(line => line.ToString())];
+        Assert.Equal(File.ReadLines(_folder["out/Patient-1.ndjson"]), patients);
+        Assert.Equal(["Patient", "Patient", "Patient", "Patient", "Patient"], (await _shell.RunAllAsync("$a | Read-FhirExport Patient -AsObject", export)).Select(patient => patient.Text("resourceType")));
+        Assert.Equal(["Encounter", "Patient"], (await _shell.RunAllAsync("$a | Read-FhirExport -AsObject | ForEach-Object resourceType", export)).Select(type => type.ToString()).Distinct().Order());
+    }
+
+    [Fact]
+    public async Task A_group_is_exported_without_the_others()
+    {
+        Outcome outcome = await _shell.TryAsync("$a | Start-FhirDeidExport -Container group -Group study-7 | Wait-FhirExport", lab.Published);
+        PSObject all = await _shell.RunAsync("$a | Start-FhirDeidExport -Container patients -Patient -WarningAction SilentlyContinue | Wait-FhirExport", lab.Published);
+
+        Assert.Empty(outcome.Errors);
+        Assert.Contains("system level only", Assert.Single(outcome.Warnings), StringComparison.Ordinal);
+        PSObject group = Assert.Single(outcome.Output);
+        Assert.Equal(("Completed", "Group", "study-7"), (group.Text("Status"), group.Text("Level"), group.Text("GroupId")));
+        Assert.Equal(2, (await _shell.RunAllAsync("$a | Read-FhirExport -ResourceType Patient", group)).Length);
+        Assert.Equal(5, (await _shell.RunAllAsync("$a | Read-FhirExport -ResourceType Patient", all)).Length);
+        PSObject found = await _shell.RunAsync("Get-FhirExport -JobId $a", group.Text("JobId"));
+        Assert.Equal(("Group", "study-7"), (found.Text("Level"), found.Text("GroupId")));
+    }
+
+    [Fact]
+    public async Task What_is_published_is_listed_without_its_text()
+    {
+        PSObject[] listed = await _shell.RunAllAsync("Get-AnonymizationConfig stud*");
+
+        PSObject one = Assert.Single(listed);
+        foreach (string property in (string[])["ConfigName", "ConfigETag", "ConfigSha256", "Length", "StorageAccountName", "PublishedAt"]) Assert.Equal(lab.Published.Text(property), one.Text(property));
+        Assert.Equal(lab.Config.Text("Sha256"), one.Text("ConfigSha256"));
+        Assert.True((long)one.Value("Length")! > 1000);
+        await _shell.FailsAsync("FhirDeid.ConfigNotFound", "Get-AnonymizationConfig nothing.json");
+        Assert.Equal("Completed", (await _shell.RunAsync("Get-AnonymizationConfig study.json | Start-FhirDeidExport -Container research -ResourceType Patient | Wait-FhirExport")).Text("Status"));
+    }
+
+    [Fact]
+    public async Task A_configuration_that_keeps_everything_is_not_published()
+    {
+        await File.WriteAllTextAsync(_folder["keep.json"], """{"fhirPathRules":[{"path":"Resource","method":"keep"}]}""", TestContext.Current.CancellationToken);
+
+        Outcome outcome = await _shell.TryAsync("Publish-AnonymizationConfig -Path $a", _folder["keep.json"]);
+
+        Assert.StartsWith("FhirDeid.ConfigKeepsEverything,", Assert.Single(outcome.Errors).FullyQualifiedErrorId, StringComparison.Ordinal);
+        Assert.Empty(await _shell.RunAllAsync("Get-AnonymizationConfig keep*"));
     }
 
     [Fact]

@@ -28,6 +28,8 @@ internal static class ExportManifest
                 issues.Add(ServiceText.OneLine("The service wrote a file of errors: " + OperationOutcome.String(error, "url")));
             if (Entries(manifest, "link", export).Any(link => OperationOutcome.String(link, "relation") == "next"))
                 issues.Add("The manifest goes on on further pages, which are not read: the list of files is not complete.");
+            if (export.Request is { } served && Level(served) != (export.Level, export.GroupId))
+                issues.Add($"The service exported at another level than was asked for ({Level(served).Level} {Level(served).GroupId}): the files may hold other patients' data.");
             bool confirmed = Confirms(export);
             if (!confirmed)
                 issues.Insert(0, $"The service does not confirm configuration '{export.ConfigName}' with ETag {export.ConfigETag}: the files may hold identified data. Look into them only where that is allowed, and delete them.");
@@ -60,10 +62,15 @@ internal static class ExportManifest
             (export.ConfigName, export.ConfigETag) = (name, $"\"{KickOff.Unquoted(etag)}\"");
         if (export.Container.Length == 0) export.Container = Only(request, "_container") ?? "";
         if (export.StartedAt == default) export.StartedAt = export.TransactionTime ?? default;
-        string[] path = request.AbsolutePath.Split('/');
-        if (export.Level == FhirExportLevel.System && path is [.., "Patient", "$export"]) export.Level = FhirExportLevel.Patient;
-        if (export.Level == FhirExportLevel.System && path is [.., "Group", string group, "$export"]) (export.Level, export.GroupId) = (FhirExportLevel.Group, Decoded(group));
+        if (export.Level == FhirExportLevel.System) (export.Level, export.GroupId) = Level(request);
     }
+
+    private static (FhirExportLevel Level, string GroupId) Level(Uri request) => request.AbsolutePath.Split('/') switch
+    {
+        [.., "Patient", "$export"] => (FhirExportLevel.Patient, ""),
+        [.., "Group", string group, "$export"] => (FhirExportLevel.Group, Decoded(group)),
+        _ => (FhirExportLevel.System, ""),
+    };
 
     /// <summary>The value of a parameter that the request names exactly once, else null.</summary>
     private static string? Only(Uri request, string name)

@@ -9,9 +9,8 @@ namespace FhirDeid.PowerShell.Configuration;
 /// <example><code>Test-AnonymizationConfig ./study-7.json</code>Lists the findings with line, rule and what to do.</example>
 /// <example><code>if (-not (Test-AnonymizationConfig ./study-7.json -Quiet)) { throw 'The configuration is not fit for use.' }</code>Asks in a script whether the configuration has no error.</example>
 /// <example><code>New-AnonymizationConfig SafeHarbor | Test-AnonymizationConfig</code>Tests a configuration object.</example>
-[Cmdlet(VerbsDiagnostic.Test, "AnonymizationConfig", DefaultParameterSetName = ByPath)]
-[OutputType(typeof(AnonymizationConfigFinding))]
-[OutputType(typeof(bool))]
+[Cmdlet(VerbsDiagnostic.Test, "AnonymizationConfig")]
+[OutputType(typeof(AnonymizationConfigFinding), typeof(bool))]
 public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
 {
     private const string ByPath = "Path";

@@ -13,7 +13,7 @@ namespace FhirDeid.PowerShell.Export;
 public sealed class ReadFhirExportCommand : FhirExportCommand
 {
     /// <summary>Resource types to read; all where none is given.</summary>
-    [Parameter(Position = 1)]
+    [Parameter(Position = 0)]
     [ArgumentCompleter(typeof(FhirResourceTypeCompleter))]
     [ValidateFhirResourceType]
     public string[] ResourceType { get; set; } = [];

@@ -1,0 +1,73 @@
+#Requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.5' }
+# Configuration files, in the PowerShell that runs this.
+
+BeforeAll {
+    $folder = $env:FHIRDEID_MODULE ? $env:FHIRDEID_MODULE : "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell"
+    Import-Module "$folder/FhirDeid.PowerShell.psd1" -Force
+    $config = New-AnonymizationConfig SafeHarbor
+    '{ "fhirPathRules": [ { "path": "Patient.name", "method": "redakt" } ] }' | Set-Content "$TestDrive/unsound.json"
+    '{ "fhirPathRules": [ { "path": "Resource", "method": "keep" } ] }' | Set-Content "$TestDrive/keep.json"
+}
+
+Describe 'Configuration files' {
+    It 'come back as they were written' {
+        $config | Export-AnonymizationConfig "$TestDrive/study.json"
+        (Import-AnonymizationConfig "$TestDrive/study.json").Sha256 | Should -Be $config.Sha256
+        (Get-Item "$TestDrive/study.json" | Import-AnonymizationConfig).Name | Should -Be 'study.json'
+        (Get-FileHash "$TestDrive/study.json").Hash | Should -Be $config.Sha256
+    }
+
+    It 'can be read by their owner alone' -Skip:$IsWindows {
+        (Get-Item "$TestDrive/study.json").UnixMode | Should -Be '-rw-------'
+    }
+
+    It 'are replaced by -Force alone' {
+        { $config | Export-AnonymizationConfig "$TestDrive/study.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.FileExists,*'
+        $config | Export-AnonymizationConfig "$TestDrive/study.json" -Force
+    }
+
+    It 'are not written with -WhatIf' {
+        $config | Export-AnonymizationConfig "$TestDrive/none.json" -WhatIf
+        "$TestDrive/none.json" | Should -Not -Exist
+    }
+
+    It 'are tested' {
+        $findings = Test-AnonymizationConfig "$TestDrive/unsound.json"
+        $findings.Id | Should -Contain 'MethodUnknown'
+        $findings | Out-String | Should -Match 'Severity +Line +Rule +Id +Message'
+        Test-AnonymizationConfig "$TestDrive/unsound.json" -Quiet | Should -BeFalse
+        Get-Item "$TestDrive/study.json" | Test-AnonymizationConfig -Quiet | Should -BeTrue
+        $config | Test-AnonymizationConfig -Quiet | Should -BeTrue
+    }
+
+    It 'that are unsound are not imported' {
+        { Import-AnonymizationConfig "$TestDrive/unsound.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ConfigInvalid,*'
+    }
+}
+
+Describe 'Published configurations' {
+    BeforeAll {
+        $emulator = Start-FhirDeidEmulator -PatientCount 1
+        $null = $emulator | Connect-FhirDeid -Emulator
+    }
+
+    AfterAll {
+        Stop-FhirDeidEmulator
+    }
+
+    It 'are none at first' {
+        Get-AnonymizationConfig | Should -BeNullOrEmpty
+    }
+
+    It 'are listed with what pins them' {
+        $published = $config | Publish-AnonymizationConfig
+        $listed = Get-AnonymizationConfig Safe*
+        $listed.ConfigETag | Should -Be $published.ConfigETag
+        $listed.ConfigSha256 | Should -Be $config.Sha256
+        (Get-AnonymizationConfig SafeHarbor.json | Start-FhirDeidExport -Container research | Wait-FhirExport).Status | Should -Be 'Completed'
+    }
+
+    It 'never keep everything' {
+        { Publish-AnonymizationConfig -Path "$TestDrive/keep.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ConfigKeepsEverything,*'
+    }
+}
