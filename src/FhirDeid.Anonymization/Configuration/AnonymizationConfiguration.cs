@@ -65,8 +65,4 @@ internal sealed record AnonymizationConfiguration
     public bool PartialZipCodes { get; init; }
 
     public IReadOnlyList<string> RestrictedZipCodeAreas { get; init; } = [];
-
-    /// <summary>Whether dates shift by the id of their document: the scope is the resource, or no file or folder is known.</summary>
-    public bool ShiftsByDocumentId(byte[] scopeName) =>
-        scopeName.Length == 0 && DateShiftFixedOffsetInDays is null && Rules.Any(rule => rule.Method == AnonymizationMethod.DateShift);
 }

@@ -8,7 +8,7 @@ namespace FhirDeid.Anonymization.Engine;
 internal sealed class CryptoHash(byte[] key) : IDisposable
 {
     /// <summary>Most ids and references come again: their hashes are kept in slots that the latest text takes over.</summary>
-    private const int Slots = 4096;
+    private const int Slots = 16_384;
     private const int LongestKept = 63;
     private const int SlotSize = 1 + LongestKept + 64;
 

@@ -1,11 +1,28 @@
 using System.Buffers.Text;
 using FhirDeid.Anonymization.Configuration;
+using FhirDeid.Anonymization.Plan;
 
 namespace FhirDeid.Anonymization.Engine;
 
-/// <summary>Moves dates by whole days: by a fixed number, or by one that depends on a prefix and the key.</summary>
-internal sealed class DateShift(AnonymizationConfiguration configuration)
+/// <summary>Moves dates by whole days: by a fixed number, by one for the whole file or folder, or by one that depends on the id of the document.</summary>
+internal sealed class DateShift
 {
+    private readonly byte[] _key;
+    private readonly int? _days;
+    private readonly bool _isUsed;
+    private readonly DocumentId _id = new();
+    private int? _daysBefore;
+    private int? _daysAfter;
+
+    /// <param name="configuration">The parameters.</param>
+    /// <param name="scopeName">Name of the input file or folder that dates shift by; empty where they shift by the document's id.</param>
+    public DateShift(AnonymizationConfiguration configuration, byte[] scopeName)
+    {
+        _key = configuration.DateShiftKey;
+        _days = configuration.DateShiftFixedOffsetInDays ?? (scopeName.Length > 0 ? OffsetDays(scopeName, _key) : null);
+        _isUsed = configuration.Rules.Any(rule => rule.Method == AnonymizationMethod.DateShift);
+    }
+
     /// <summary>Days by which dates of one scope move, in [-50, 50].</summary>
     /// <param name="prefix">Resource id, file name or folder name, by the configured scope; may be empty.</param>
     /// <param name="key">The configuration's dateShiftKey, as UTF-8 text.</param>
@@ -20,17 +37,25 @@ internal sealed class DateShift(AnonymizationConfiguration configuration)
         return hash - 50;
     }
 
+    /// <summary>Begins a document: its dates may depend on its id.</summary>
+    public void Begin(ReadOnlySpan<byte> json, Span<Token> tokens, AnonymizationPlan plan, PlanState root, CryptoHash hash, PrimitiveReader primitives)
+    {
+        if (!_isUsed || _days is not null)
+            return;
+        _daysBefore = _daysAfter = null;
+        _id.Read(json, tokens, plan, root, hash, primitives);
+    }
+
     /// <summary>Writes a shifted date as a JSON string.</summary>
     /// <param name="text">The date as it is; it must have a day.</param>
     /// <param name="date">The same, read.</param>
-    /// <param name="prefix">What the offset depends on besides the key.</param>
+    /// <param name="rule">Index of the rule where it is one of the document itself; <see cref="int.MaxValue"/> for the rules of nested resources, which run after all of the document's.</param>
     /// <param name="arena">Receives the value.</param>
     /// <returns>Whether the shifted day exists; nothing is written otherwise.</returns>
     /// <remarks>A complete time with its zone is kept as zeros, digit by digit; any other time is left out.</remarks>
-    public bool TryWrite(ReadOnlySpan<byte> text, FhirDate date, ReadOnlySpan<byte> prefix, Arena arena)
+    public bool TryWrite(ReadOnlySpan<byte> text, FhirDate date, int rule, Arena arena)
     {
-        int days = configuration.DateShiftFixedOffsetInDays ?? OffsetDays(prefix, configuration.DateShiftKey);
-        long day = new DateOnly(date.Year, date.Month, date.Day).DayNumber + (long)days;
+        long day = new DateOnly(date.Year, date.Month, date.Day).DayNumber + (long)Days(rule);
         if (day < DateOnly.MinValue.DayNumber || day > DateOnly.MaxValue.DayNumber)
             return false;
         arena.Append((byte)'"');
@@ -45,6 +70,13 @@ internal sealed class DateShift(AnonymizationConfiguration configuration)
         }
         arena.Append((byte)'"');
         return true;
+    }
+
+    private int Days(int rule)
+    {
+        if (_days is { } same)
+            return same;
+        return _id.ChangedBy < rule ? _daysAfter ??= OffsetDays(_id.After, _key) : _daysBefore ??= OffsetDays(_id.Before, _key);
     }
 
     /// <summary>Whether a time has hours, minutes, seconds and a zone; where the zone starts.</summary>

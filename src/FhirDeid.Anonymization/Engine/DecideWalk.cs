@@ -19,8 +19,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     private readonly Redaction _redaction = new(configuration);
     private readonly CryptoHash _hash = new(configuration.CryptoHashKey);
     private readonly Encryption _encryption = new(configuration.EncryptKey);
-    private readonly DateShift _dateShift = new(configuration);
-    private readonly DocumentId _documentId = new();
+    private readonly DateShift _dateShift = new(configuration, scopeName);
     private Frame[] _frames = new Frame[32];
     private int _depth;
     private ResourceContext[] _resources = new ResourceContext[8];
@@ -74,8 +73,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         _depth = _resourceCount = 0;
         _today = today;
         OpenResource(json, tokens, 0, null);
-        if (configuration.ShiftsByDocumentId(scopeName))
-            _documentId.Read(json, tokens, plan, _frames[0].State, _hash, _primitives);
+        _dateShift.Begin(json, tokens, plan, _frames[0].State, _hash, _primitives);
         for (int i = 1; _depth > 0;)
         {
             ref Frame frame = ref _frames[_depth - 1];
@@ -183,7 +181,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     /// <summary>The state of a node: perturb leaves a Quantity without a number to the rules after it.</summary>
     private PlanState Acting(ReadOnlySpan<byte> json, Span<Token> tokens, int index, PlanState state)
     {
-        if (!plan.IsPerturbedQuantity(state))
+        if (!AnonymizationPlan.IsPerturbedQuantity(state))
             return state;
         for (int i = index + 1; i < tokens[index].Next; i = tokens[i].Next)
         {
@@ -335,7 +333,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         }
         bool isWritten = true;
         bool isKept = false;
-        switch (state.DecidedBy.Rule < 0 ? AnonymizationMethod.Keep : plan.Method(state.DecidedBy))
+        switch (state.Method)
         {
             case AnonymizationMethod.Keep:
                 isKept = true;
@@ -403,9 +401,8 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     private bool Shift(ReadOnlySpan<byte> text, PlanState state, ref Frame frame)
     {
         FhirDate.TryParse(text, allowTime: true, out FhirDate date);
-        int owner = Owner(frame.Resource, state.DecidedBy);
-        ReadOnlySpan<byte> prefix = scopeName.Length > 0 ? scopeName : _documentId.At(owner == 0 ? state.DecidedBy.Rule : int.MaxValue);
-        if (date.Day > 0 && !date.IsOver89(_today) && _dateShift.TryWrite(text, date, prefix, Arena))
+        int rule = Owner(frame.Resource, state.DecidedBy) == 0 ? state.DecidedBy.Rule : int.MaxValue;
+        if (date.Day > 0 && !date.IsOver89(_today) && _dateShift.TryWrite(text, date, rule, Arena))
         {
             Record(frame.Resource, state.DecidedBy, Operations.Perturb);
             return true;
@@ -436,7 +433,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             if (!token.IsTwin || token.Twin != 0 || token.Kind == JsonTokenType.Null)
                 continue;
             PlanState state = frame.State.Child(plan, token.Property!);
-            if (state.DecidedBy.Rule < 0 || plan.Method(state.DecidedBy) != AnonymizationMethod.Substitute)
+            if (state.Method != AnonymizationMethod.Substitute)
                 continue;
             Record(frame.Resource, state.DecidedBy, Operations.Substitute);
             token.ArenaStart = Arena.Length;
@@ -463,7 +460,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     {
         PlanState state = frame.State.Child(plan, tokens[value].Property!);
         if (tokens[value].Kind != JsonTokenType.StartArray || tokens[twin].Kind != JsonTokenType.StartArray
-            || state.DecidedBy.Rule < 0 || plan.Method(state.DecidedBy) != AnonymizationMethod.Substitute)
+            || state.Method != AnonymizationMethod.Substitute)
             return;
         int item = value + 1;
         for (int i = twin + 1; i < tokens[twin].Next && item < tokens[value].Next; i = tokens[i].Next, item++)

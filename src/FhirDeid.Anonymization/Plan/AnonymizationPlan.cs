@@ -109,17 +109,17 @@ internal sealed class AnonymizationPlan
         RuleReference decidedBy = first < 0 ? RuleReference.None : claims[first];
         bool isMatched = matched.Contains(decidedBy);
         string key = $"{type.Index}|{string.Join(';', claims)}|{isMatched}|{string.Join(';', threads.Select(t => $"{t.Hops},{t.Rule},{t.Step}"))}";
-        return _states.GetOrAdd(key, _ => new PlanState(type, decidedBy, isMatched, claims, threads));
+        return _states.GetOrAdd(key, _ => new PlanState(type, decidedBy, first < 0 ? AnonymizationMethod.Keep : Method(decidedBy), isMatched, claims, threads));
     }
 
     /// <summary>What the children of a node inherit. A Quantity whose number perturb moves is perturb's as a whole: unit and code are safe from later rules.</summary>
-    private RuleReference[] Inherited(PlanState parent) => IsPerturbedQuantity(parent)
+    private static RuleReference[] Inherited(PlanState parent) => IsPerturbedQuantity(parent)
         ? [.. parent.Claims.Select(claim => claim == parent.DecidedBy ? claim with { HoldsAll = true } : claim)]
         : parent.Claims;
 
     /// <summary>Whether a node is a Quantity, of whatever kind, that a perturb rule decides.</summary>
-    public bool IsPerturbedQuantity(PlanState state) =>
-        state.DecidedBy is { Rule: >= 0, HoldsAll: false } && IsQuantity(state.Type) && Method(state.DecidedBy) == AnonymizationMethod.Perturb;
+    public static bool IsPerturbedQuantity(PlanState state) =>
+        state is { Method: AnonymizationMethod.Perturb, DecidedBy.HoldsAll: false } && IsQuantity(state.Type);
 
     public static bool IsQuantity(FhirType type) =>
         type.Name is "Quantity" or "SimpleQuantity" or "Age" or "Count" or "Duration" or "Distance" or "Money" or "MoneyQuantity";

@@ -1,3 +1,4 @@
+using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Schema;
 
 namespace FhirDeid.Anonymization.Plan;
@@ -15,7 +16,7 @@ internal readonly record struct RuleReference(int Hops, int Rule, bool HoldsAll 
 internal readonly record struct Thread(int Hops, int Rule, int Step);
 
 /// <summary>One kind of node: an R4 type, the rule that decides it, and the positions of rule paths that are alive there.</summary>
-internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isMatched, RuleReference[] claims, Thread[] threads)
+internal sealed class PlanState(FhirType type, RuleReference decidedBy, AnonymizationMethod method, bool isMatched, RuleReference[] claims, Thread[] threads)
 {
     private readonly PlanState?[] _children = new PlanState?[type.Properties.Count];
     private PlanState? _withoutDecision;
@@ -25,6 +26,9 @@ internal sealed class PlanState(FhirType type, RuleReference decidedBy, bool isM
 
     /// <summary>The rule that decides the node: the first to match it, or an ancestor within its resource, whose method acts on the node's type.</summary>
     public RuleReference DecidedBy { get; } = decidedBy;
+
+    /// <summary>That rule's method; keep where no rule decides the node.</summary>
+    public AnonymizationMethod Method { get; } = method;
 
     /// <summary>Rules that match the node or an ancestor within its resource, the first to run first, up to one whose method acts on every type: what its children inherit.</summary>
     public RuleReference[] Claims { get; } = claims;
