@@ -156,15 +156,6 @@ public sealed class DataCommandTests : IDisposable
     }
 
     [Fact]
-    public void What_the_service_would_ignore_in_a_configuration_is_warned_of()
-    {
-        (_, PSDataStreams streams) = Try("[FhirDeid.AnonymizationConfig]@{ Name = 'study'; Warnings = 'first', 'second' } | Publish-AnonymizationConfig");
-
-        Assert.Equal(["Configuration 'study': first", "Configuration 'study': second"], streams.Warning.Select(warning => warning.Message));
-        Assert.Single(_connection.Published);
-    }
-
-    [Fact]
     public void Published_configurations_are_found_by_name()
     {
         foreach (string name in (string[])["a.json", "b.json", "team/a.json"]) _connection.Configs.Add(new PublishedAnonymizationConfig { ConfigName = name, ConfigETag = "\"0x1\"", ConfigSha256 = "ab" });

@@ -41,7 +41,6 @@ public sealed class PublishAnonymizationConfigCommand : ConnectedCommand
         string name = Name ?? (config.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? config.Name : config.Name + ".json");
         if (!await pipeline.ShouldProcessAsync($"anonymization/{name} in storage account {Connection.Context.StorageAccountName}", "Upload configuration")) return;
 
-        foreach (string warning in config.Warnings) pipeline.WriteWarning($"Configuration '{config.Name}': {warning}");
         await pipeline.WriteObjectAsync(await Connection.PublishConfigAsync(config, name, Force, cancellation));
     }
 }
