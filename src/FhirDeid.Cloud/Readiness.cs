@@ -21,13 +21,14 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
     /// <inheritdoc cref="IFhirDeidConnection.CheckReadinessAsync"/>
     public async IAsyncEnumerable<FhirDeidCheck> CheckAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
+        string setStorage = $"Set-FhirExportStorage -StorageAccountName {Known(context.StorageAccountName, "<account>")} -EnableIdentity -GrantAccess";
         FhirAnswer? metadata = null;
         yield return await CheckAsync("FHIR service answers", async () =>
         {
             metadata = await service.GetAsync(service.Address("metadata"), "application/fhir+json", cancellation, typeof(OriginBearer.Anonymous)).ConfigureAwait(false);
             return metadata.Status == 200 ? new(Passed, $"{context.FhirServiceUri}") : throw service.Refusal(metadata, context.FhirServiceUri!);
         }).ConfigureAwait(false);
-        yield return Capabilities(metadata);
+        yield return Capabilities(metadata, setStorage);
         yield return Clock(metadata);
         yield return await CheckAsync("Token", () => TokenAsync(cancellation)).ConfigureAwait(false);
         yield return await CheckAsync("Caller may export", () => MayExportAsync(cancellation)).ConfigureAwait(false);
@@ -56,8 +57,11 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
 
         FhirExportStorage? account = null;
         string name = resource is null ? "" : ControlPlane.ExportStorage(resource);
-        yield return resource is null ? Unknown("Export storage") : name.Length > 0 ? Row("Export storage", new(Passed, name))
-            : Row("Export storage", new(Failed, "The FHIR service has no export storage account.", $"Set-FhirExportStorage -StorageAccountName {Known(context.StorageAccountName, "<account>")} -EnableIdentity -GrantAccess"));
+        yield return resource is null ? Unknown("Export storage")
+            : name.Length > 0 && context.StorageAccountName.Length > 0 && name != context.StorageAccountName
+                ? Row("Export storage", new(Warning, $"The FHIR service exports to {name}, this connection works with {context.StorageAccountName}.", $"Connect-FhirDeid -ResourceId {context.ResourceId}"))
+            : name.Length > 0 ? Row("Export storage", new(Passed, name))
+            : Row("Export storage", new(Failed, "The FHIR service has no export storage account.", setStorage));
         string looked = Known(name, context.StorageAccountName);
         yield return resource is null ? Unknown("Same subscription") : looked.Length == 0 ? Row("Same subscription", new(Skipped, "No storage account is known.")) : await CheckAsync("Same subscription", async () =>
         {
@@ -85,14 +89,17 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
                 // The rows about the caller say so.
             }
         }
+        Finding stranger = new(Skipped, "The token does not tell who you are.");
         FhirPrincipal? self = identity is { ObjectId.Length: > 0 } ? new(identity.ObjectId, FhirPrincipalType.ServicePrincipal) : null;
         yield return await RoleAsync("Blob role of the service", self, account, RoleAssignments.BlobDataContributor,
+            new(Failed, "There is no identity to have the role.", "Enable-FhirServiceIdentity; " + Grant(account, " -BlobOnly")),
             new(Failed, "The identity of the FHIR service has no role for blobs on the storage account.", Grant(account, " -BlobOnly")), cancellation).ConfigureAwait(false);
         yield return await RoleAsync("Queue role of the service", self, account, RoleAssignments.QueueDataContributor,
+            new(Skipped, "There is no identity to have the role."),
             new(Skipped, "Not assigned; an export itself needs no role for queues."), cancellation).ConfigureAwait(false);
-        yield return await RoleAsync("Blob role of the caller", caller, account, RoleAssignments.BlobDataContributor,
+        yield return await RoleAsync("Blob role of the caller", caller, account, RoleAssignments.BlobDataContributor, stranger,
             new(Warning, "You have no direct role for blobs on the storage account; you may have one by a group.", Grant(account, " -BlobOnly")), cancellation).ConfigureAwait(false);
-        yield return await RoleAsync("Queue role of the caller", caller, account, RoleAssignments.QueueDataContributor,
+        yield return await RoleAsync("Queue role of the caller", caller, account, RoleAssignments.QueueDataContributor, stranger,
             new(Skipped, "Not assigned; an export itself needs no role for queues."), cancellation).ConfigureAwait(false);
         yield return await CheckAsync("Containers", () => ContainersAsync(cancellation)).ConfigureAwait(false);
     }
@@ -121,7 +128,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
 
     private static string Grant(FhirExportStorage? account, string arguments) => $"Grant-FhirExportAccess -StorageAccountName {account?.StorageAccountName}{arguments}";
 
-    private static FhirDeidCheck Capabilities(FhirAnswer? metadata)
+    private static FhirDeidCheck Capabilities(FhirAnswer? metadata, string setStorage)
     {
         const string Name = "Feature anonymized-export";
         if (metadata is not { Status: 200 }) return Row(Name, new(Skipped, "The FHIR service did not answer."));
@@ -131,7 +138,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             string[] names = [.. operations.OfType<JsonObject>().Select(operation => operation.Text("name"))];
             return Row(Name, names.Contains("anonymized-export") ? new(Passed, "The capability statement names it.")
                 : names.Contains("export") ? new(Failed, "The service exports, but does not de-identify.", "Ask Azure support to turn on the feature anonymized-export.")
-                : new(Warning, "The capability statement names no export: it is off, or no export storage is set.", "Get-FhirExportStorage"));
+                : new(Warning, "The capability statement names no export: it is off, or no export storage is set.", setStorage));
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentOutOfRangeException)
         {
@@ -186,10 +193,10 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
     private static string NetworkRule(FhirExportStorage account, string tenant) =>
         $"Add-AzStorageAccountNetworkRule -ResourceGroupName {account.StorageAccountId.Split('/').ElementAtOrDefault(4)} -Name {account.StorageAccountName} -TenantId {tenant} -ResourceId {account.ResourceId}";
 
-    private async Task<FhirDeidCheck> RoleAsync(string name, FhirPrincipal? principal, FhirExportStorage? account, string role, Finding missing, CancellationToken cancellation)
+    private async Task<FhirDeidCheck> RoleAsync(string name, FhirPrincipal? principal, FhirExportStorage? account, string role, Finding absent, Finding missing, CancellationToken cancellation)
     {
         if (account is null) return Unknown(name);
-        if (principal is null) return Row(name, new(missing.Status == Skipped ? Skipped : Failed, "There is no identity to have the role.", missing.Status == Skipped ? "" : missing.Fix));
+        if (principal is null) return Row(name, absent);
         return await CheckAsync(name, async () =>
         {
             try

@@ -79,6 +79,25 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         Assert.Equal(environment, AzureCloud.Of(new Uri(service)).Environment);
     }
 
+    [Fact]
+    public async Task The_Az_session_is_asked_for_tokens_of_three_audiences()
+    {
+        List<string> asked = [];
+        FhirDeidConnectionOptions options = Options();
+        options.Credential = FhirDeidCredential.Az;
+        options.AzToken = (resource, _) =>
+        {
+            asked.Add(resource);
+            return Task.FromResult(ConnectTests.Secret(StandIn.Token(resource, TimeSpan.FromHours(1))));
+        };
+        IFhirDeidConnection connection = await _service.ConnectAsync(options);
+        await connection.PublishConfigAsync(new AnonymizationConfig("{}"), "c.json", false, Cancel);
+        await connection.ControlPlane.GetIdentityAsync(Cancel);
+
+        Assert.Equal(["https://management.azure.com", connection.Context.Audience, "https://storage.azure.com"], asked);
+        Assert.All(_service.Requests.Where(r => r.Port == _service.ResourceManager.Port), r => Assert.StartsWith("Bearer ", r.Header("Authorization"), StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("fhir")]
     [InlineData("/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.HealthcareApis/services/gen1")]

@@ -1,11 +1,10 @@
-#requires -Version 7.4
-#requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.5.0' }
-
-# Sets up a service of the emulator from bare to exporting, as a user does. Runs against the built module: dotnet build first.
-param([string] $Module = "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell/FhirDeid.PowerShell.psd1")
+#Requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.5' }
+# Sets up a service of the emulator from bare to exporting, in the PowerShell that runs this.
 
 BeforeAll {
-    Import-Module $Module -Force
+    $folder = $env:FHIRDEID_MODULE ? $env:FHIRDEID_MODULE : "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell"
+    $module = "$folder/FhirDeid.PowerShell.psd1"
+    Import-Module $module -Force
     $emulator = Start-FhirDeidEmulator -PatientCount 3 -Without Identity, BlobRole, ExportStorage
     $account = $emulator.StorageAccountName
 }
@@ -116,7 +115,7 @@ Describe 'Runspaces' {
         $other = Start-FhirDeidEmulator -PatientCount 1
         try {
             $uris = $emulator, $other | ForEach-Object -Parallel {
-                Import-Module $using:Module
+                Import-Module $using:module
                 $null = $_ | Connect-FhirDeid -Emulator
                 (Get-FhirDeidContext).FhirServiceUri -eq $_.FhirServiceUri
             }

@@ -108,7 +108,7 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
         string byHand = $"New-AzRoleAssignment -ObjectId {wanted.ObjectId} -RoleDefinitionName '{wanted.RoleDefinitionName}' -Scope {wanted.Scope}";
         return (answer.Status, ArmError.Code(answer)) switch
         {
-            (403, "AuthorizationFailed" or "") => new FhirDeidException("RoleAssignmentForbidden", FhirDeidErrorCategory.PermissionDenied,
+            (403, not ("RequestDisallowedByPolicy" or "ScopeLocked")) => new FhirDeidException("RoleAssignmentForbidden", FhirDeidErrorCategory.PermissionDenied,
                 $"You may not assign roles on {wanted.Scope}.",
                 $"Get the role Owner, User Access Administrator or Role Based Access Control Administrator on the storage account, or have someone who has it run: {byHand}", wanted.Scope),
             (400, "PrincipalNotFound") => new FhirDeidException("PrincipalNotFound", FhirDeidErrorCategory.ObjectNotFound,
