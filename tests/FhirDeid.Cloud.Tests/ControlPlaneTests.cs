@@ -91,7 +91,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
             return Task.FromResult(ConnectTests.Secret(StandIn.Token(resource, TimeSpan.FromHours(1))));
         };
         IFhirDeidConnection connection = await _service.ConnectAsync(options);
-        await connection.PublishConfigAsync(new AnonymizationConfig("{}"), "c.json", false, Cancel);
+        await connection.PublishConfigAsync(new AnonymizationConfig("{}") { Rules = [new AnonymizationRule { Path = "Patient.name", Method = "redact" }] }, "c.json", false, Cancel);
         await connection.ControlPlane.GetIdentityAsync(Cancel);
 
         Assert.Equal(["https://management.azure.com", connection.Context.Audience, "https://storage.azure.com"], asked);
