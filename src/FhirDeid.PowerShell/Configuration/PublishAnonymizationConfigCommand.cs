@@ -38,7 +38,7 @@ public sealed class PublishAnonymizationConfigCommand : ConnectedCommand
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
         AnonymizationConfig config = Config ?? await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(Path)), cancellation);
-        foreach (string warning in config.Warnings) pipeline.WriteWarning($"Configuration '{config.Name}': {warning}");
+        foreach (string warning in config.Warnings) pipeline.WriteWarning(warning);
         string name = Name ?? (config.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? config.Name : config.Name + ".json");
         if (!await pipeline.ShouldProcessAsync($"anonymization/{name} in storage account {Connection.Context.StorageAccountName}", "Upload configuration")) return;
 

@@ -48,7 +48,7 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
         _folder = await pipeline.InvokeAsync(() => this.FullPath(Destination));
         _config = Configuration.Config ??
             await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(Configuration.Path)), cancellation);
-        foreach (string warning in _config.Warnings) pipeline.WriteWarning($"Configuration '{_config.Name}': {warning}");
+        foreach (string warning in _config.Warnings) pipeline.WriteWarning(warning);
     }
 
     /// <inheritdoc/>
