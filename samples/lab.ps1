@@ -10,13 +10,14 @@ param(
 $Destination
 $work = [System.IO.Directory]::CreateTempSubdirectory('fhirdeid-lab-').FullName
 try {
-    # Before the exercises: records. Twenty made-up patients; planted.ndjson lists every value in them that identifies somebody, and where it stands.
+    'Before the exercises: records, and a bare service.'
+    # Twenty made-up patients; planted.ndjson lists every value in them that identifies somebody, and where it stands.
     $records = New-FhirSampleData -Path "$work/raw" -PatientCount 20 -PlantedValuesPath "$work/planted.ndjson"
     $records | Where-Object ResourceType -in Patient, Observation
     # So many values are on the list:
     @([System.IO.File]::ReadLines("$work/planted.ndjson")).Count
 
-    # A bare service. The emulator answers on this machine as the Azure FHIR service, its storage account and the resource manager do.
+    # The emulator answers on this machine as the Azure FHIR service, its storage account and the resource manager do.
     # Its storage is Azurite, Microsoft's own. The first start fetches it by npm: about 10 MB to download, 61 MB on disk.
     $emulator = Start-FhirDeidEmulator -DataPath "$work/raw" -Without Identity, BlobRole, ExportStorage
     $names = @{ Subscription = $emulator.SubscriptionId; ResourceGroupName = $emulator.ResourceGroupName; WorkspaceName = $emulator.WorkspaceName; ServiceName = $emulator.FhirServiceName }
@@ -25,7 +26,7 @@ try {
     # What is missing for an export, and the command that puts it right.
     Test-FhirDeidReadiness | Where-Object Status -in Failed, Warning
 
-    # Exercise 1 of 6: choose and adapt the configuration.
+    'Exercise 1 of 6: choose and adapt the configuration.'
     # Safe Harbor denies by default: what no rule lets pass is redacted. The key of its hashes is new; the file holds it, and its owner alone may read the file.
     New-AnonymizationConfig -Template SafeHarbor | Export-AnonymizationConfig -Path "$work/study.json"
     # The study does without the marital status. Whoever edits a file makes a slip now and then ...
@@ -41,13 +42,16 @@ try {
     # The first rule that reaches an element decides it. These are the first.
     $config.Rules[0..4]
 
-    # Exercise 2 of 6: managed identity. The service writes exports as its own identity.
+    'Exercise 2 of 6: managed identity.'
+    # The service writes exports as its own identity.
     Enable-FhirServiceIdentity
 
-    # Exercise 3 of 6: roles on the storage account, for the service and for you. It waits until they take effect.
+    'Exercise 3 of 6: roles on the storage account, for the service and for you.'
+    # It waits until they take effect.
     Grant-FhirExportAccess -StorageAccountName $emulator.StorageAccountName
 
-    # Exercise 4 of 6: export storage, and upload of the configuration. Nothing else of the service changes.
+    'Exercise 4 of 6: export storage, and upload of the configuration.'
+    # Nothing else of the service changes.
     Set-FhirExportStorage -StorageAccountName $emulator.StorageAccountName
     # Exercises 2 to 4 in one line, which can be repeated: Changes is empty, for nothing is left to do.
     Set-FhirExportStorage -StorageAccountName $emulator.StorageAccountName -EnableIdentity -GrantAccess
@@ -59,7 +63,8 @@ try {
     # And now?
     Test-FhirDeidReadiness
 
-    # Exercise 5 of 6: export and look. Start returns at once; the object is all that is needed to go on, here or in another process.
+    'Exercise 5 of 6: export and look.'
+    # Start returns at once; the object is all that is needed to go on, here or in another process.
     $export = $published | Start-FhirDeidExport -Container research
     $export | Get-FhirExport
     # The end is only called Completed when the service confirms the configuration that was asked for.
@@ -74,17 +79,18 @@ try {
     $local = Invoke-FhirDeid -Path "$work/raw/Patient.ndjson" -Destination "$work/local" -Configuration $config
     $received = $files | Where-Object ResourceType -eq Patient
     $local.Sha256 -eq $received.Sha256
-    # Some elements of one patient ...
+    # Some elements of one patient.
     $elements = 'id', 'name', 'telecom', 'gender', 'birthDate', 'address', 'maritalStatus'
     $json = [System.Text.Json.JsonSerializerOptions]@{ Encoder = [System.Text.Encodings.Web.JavaScriptEncoder]::UnsafeRelaxedJsonEscaping }
     $before = [System.Text.Json.Nodes.JsonNode]::Parse(@([System.IO.File]::ReadLines("$work/raw/Patient.ndjson"))[0])
     $after = [System.Text.Json.Nodes.JsonNode]::Parse(@([System.IO.File]::ReadLines($received.FullName))[0])
-    # ... before ...
+    'Before:'
     foreach ($element in $elements) { '{0,-14} {1}' -f $element, $before[$element]?.ToJsonString($json) }
-    # ... and after.
+    'After:'
     foreach ($element in $elements) { '{0,-14} {1}' -f $element, $after[$element]?.ToJsonString($json) }
 
-    # Exercise 6 of 6: share. Researchers without an account here get a link to the container: to read and list, for two days, by https.
+    'Exercise 6 of 6: share.'
+    # Researchers without an account here get a link to the container: to read and list, for two days, by https.
     $link = $export | New-ExportSasToken -Purpose Source -ExpiresIn 2.00:00:00
     # Whoever has the link has the access: it is shown masked. $link.Uri is the whole of it.
     $link
@@ -106,7 +112,7 @@ try {
     # The other way round: a link by which the researchers hand in one file, and can read nothing.
     New-ExportSasToken -Container research -Blob results.csv -Purpose Target -ExpiresIn 08:00:00
 
-    # Done. The de-identified files are here:
+    'Done. The de-identified files are here:'
     $Destination
 }
 finally {

@@ -142,7 +142,7 @@ public sealed class LabTests(FinishedLab lab) : IClassFixture<FinishedLab>
     {
         List<(string Category, string Value)> planted = await PlantedAsync();
         string files = string.Join('\n', Directory.EnumerateFiles(lab.Destination).SelectMany(File.ReadLines).Select(Text));
-        string screen = Regex.Replace(lab.Run.Screen, @"(?s)\n\.\.\. before \.\.\.\n.*?\n\n", "\n");
+        string screen = Regex.Replace(lab.Run.Screen, @"(?s)\nBefore:\n.*?\n\n", "\n");
         // Links hold dates, which planted ones may be the beginning of: of their times and of the storage service's versions.
         screen = Regex.Replace(screen, @"(?m)^Uri +: .*\n( +\S.*\n)*", "");
 
