@@ -39,7 +39,7 @@ internal sealed partial class ScriptRun(Runspace runspace, Terminal terminal)
         return runspace.SessionStateProxy.GetVariable("LASTEXITCODE") as int? ?? 0;
     });
 
-    /// <summary>Runs a script statement by statement, its comments as text between them. The statements of a try block are shown one by one too, and its finally block runs in any case.</summary>
+    /// <summary>Runs a script statement by statement, its comments and the texts that it merely writes as text between them. The statements of a try block are shown one by one too, and its finally block runs in any case.</summary>
     /// <returns>0, 1 after the first error, 130 after a stop.</returns>
     public int ShowAndRun(string file, IEnumerable<string> arguments) => Guard(() =>
     {
@@ -79,6 +79,11 @@ internal sealed partial class ScriptRun(Runspace runspace, Terminal terminal)
             }
 
             EndIfStopped();
+            if (statement is PipelineAst { PipelineElements: [CommandExpressionAst { Expression: StringConstantExpressionAst heading }] })
+            {
+                terminal.WriteExplanation([.. Above(statement, comments), heading.Value]);
+                continue;
+            }
             terminal.WriteExplanation(Above(statement, comments));
             terminal.WriteCommand(Unindented(statement));
             Invoke(shell => shell.AddScript(statement.Extent.Text, useLocalScope: false));

@@ -78,6 +78,30 @@ public sealed class FileTests : IDisposable
     }
 
     [Fact]
+    public async Task The_runbook_waits_or_leaves_its_export_to_the_next_run()
+    {
+        LabRun run = await RunAsync("""
+            param($Runbook)
+            $null = Start-FhirDeidEmulator -PatientCount 1
+            try {
+                $null = Connect-FhirDeid -Emulator
+                $null = New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig
+                @(& $Runbook -Emulator -ConfigName SafeHarbor.json -Container research)[-1].Status
+                $left = @(& $Runbook -Emulator -ConfigName SafeHarbor.json -Container research -Minutes 0)[-1]
+                $left.Status
+                $done = @(& $Runbook -Emulator -StatusUri $left.StatusUri)[-1]
+                "$($done.Status) $($done.JobId -eq $left.JobId)"
+                & $Runbook -Emulator -ConfigName missing.json -Container research
+            }
+            finally { Stop-FhirDeidEmulator }
+            """, Path.Combine(Path.GetDirectoryName(LabProcess.Script)!, "runbook.ps1"));
+
+        Assert.Equal(["Completed", "InProgress", "Completed True"], run.Screen.Split('\n').Where(line => line.StartsWith("Completed", StringComparison.Ordinal) || line == "InProgress"));
+        Assert.Contains("No configuration 'missing.json' is published.", run.Errors, StringComparison.Ordinal);
+        Assert.Equal(1, run.ExitCode);
+    }
+
+    [Fact]
     public async Task A_script_that_asks_fails_instead_of_waiting()
     {
         LabRun run = await RunAsync("param([Parameter(Mandatory)] $Name) $Name");

@@ -106,6 +106,21 @@ public sealed class ModuleTests : IDisposable
     }
 
     [Fact]
+    public async Task A_link_is_shown_without_its_signature_alone_and_behind_other_objects()
+    {
+        const string link = "[FhirDeid.ExportSasToken]@{ Uri = 'https://store.example/research?sp=rl&sig=c2VjcmV0'; Token = 'sp=rl&sig=c2VjcmV0' }";
+
+        foreach (string script in (string[])[link, $"[FhirDeid.FhirExport]::new(); {link}", $"[FhirDeid.FhirExport]::new(); [pscustomobject]@{{ Link = {link} }}"])
+        {
+            Outcome outcome = await _shell.TryAsync($"& {{ {script} }} | Out-Default");
+
+            Assert.Empty(outcome.Errors);
+            Assert.Contains("https://store.example/research?sp=rl&sig=***", outcome.Text, StringComparison.Ordinal);
+            Assert.DoesNotContain("c2VjcmV0", outcome.Text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Importing_again_works_with_and_without_Force()
     {
         await _shell.RunAllAsync("Import-Module $a; Import-Module $a -Force; Remove-Module FhirDeid.PowerShell; Import-Module $a", Shell.Module);

@@ -5,7 +5,7 @@ namespace FhirDeid;
 /// <summary>A link to exported files: a user delegation SAS and its terms. <see cref="Uri"/> and <see cref="Token"/> are the secret itself: whoever has one of them has the access.</summary>
 public sealed partial class ExportSasToken
 {
-    /// <summary>The whole link, with the signature. A secret: <see cref="ToString"/> and the module's views mask it, <c>Format-List *</c> and <c>ConvertTo-Json</c> do not.</summary>
+    /// <summary>The whole link, with the signature. A secret: <see cref="ToString"/> and the module's view mask it, <c>Select-Object</c>, <c>ConvertTo-Json</c> and <c>Format-List * -Force</c> do not.</summary>
     public Uri? Uri { get; set; }
 
     /// <summary>The link's query without the question mark, with the signature. A secret as <see cref="Uri"/> is.</summary>
