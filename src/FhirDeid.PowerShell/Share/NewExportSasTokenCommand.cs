@@ -27,7 +27,7 @@ public sealed class NewExportSasTokenCommand : FhirExportCommand
 
     /// <summary>The container.</summary>
     [Parameter(ParameterSetName = ByContainer, Mandatory = true, Position = 0)]
-    [Parameter(ParameterSetName = ByExport, ValueFromPipelineByPropertyName = true, DontShow = true)]
+    [Parameter(ParameterSetName = ByExport, ValueFromPipelineByPropertyName = true)]
     [ValidateNotBlank]
     public override string? Container { get; set; }
 
@@ -42,6 +42,7 @@ public sealed class NewExportSasTokenCommand : FhirExportCommand
 
     /// <summary>Permissions in place of a purpose: words such as Read, List, or the storage service's letters, in any order.</summary>
     [Parameter]
+    [ArgumentCompleter(typeof(ExportSasPermissionCompleter))]
     [ValidateNotNullOrEmpty]
     public string[]? Permission { get; set; }
 
