@@ -48,10 +48,12 @@ public sealed class NewExportSasTokenCommand : FhirExportCommand
 
     /// <summary>When the link begins to work; 15 minutes ago where it is not given, so that clocks may differ.</summary>
     [Parameter]
+    [IsoTime]
     public DateTimeOffset? StartTime { get; set; }
 
     /// <summary>When the link ends: within seven days from now. Seven days after its start where neither this nor -ExpiresIn is given.</summary>
     [Parameter]
+    [IsoTime]
     public DateTimeOffset? ExpiryTime { get; set; }
 
     /// <summary>How long from now the link works: up to seven days, 7.00:00:00.</summary>
