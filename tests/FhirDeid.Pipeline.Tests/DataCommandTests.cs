@@ -94,6 +94,16 @@ public sealed class DataCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("Get-FhirExport 42")]
+    [InlineData("Wait-FhirExport 42")]
+    [InlineData("Stop-FhirExport 42")]
+    [InlineData("Read-FhirExport -StatusUri 42")]
+    [InlineData("Receive-FhirExport ./never 42")]
+    [InlineData("New-ExportSasToken -StatusUri 42")]
+    public void A_job_id_in_place_of_the_status_URL_is_refused(string script) =>
+        Assert.Contains("-JobId", Fails("FhirDeid.StatusUriInvalid", script).ErrorDetails.RecommendedAction, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("../metadata")]
     [InlineData("4 2")]
     [InlineData("")]

@@ -39,6 +39,19 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Equal(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), request.Since);
     }
 
+    [Theory]
+    [InlineData("th-TH")]
+    [InlineData("fa-IR")]
+    [InlineData("ar-SA")]
+    public void The_same_text_is_the_same_day_in_every_calendar(string culture)
+    {
+        Run("[cultureinfo]::CurrentCulture = $a; Start-FhirDeidExport research -ConfigName a -ConfigETag b -Since 2026-01-01Z -Until 2026-02-01T00:00:00Z", culture);
+
+        FhirExportRequest request = Assert.Single(_connection.Started);
+        Assert.Equal(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), request.Since);
+        Assert.Equal(new DateTimeOffset(2026, 2, 1, 0, 0, 0, TimeSpan.Zero), request.Until);
+    }
+
     [Fact]
     public void WhatIf_sends_nothing()
     {

@@ -122,7 +122,14 @@ public sealed class CommandTests : IDisposable
         Assert.Equal(["SafeHarbor"], _shell.Complete("New-AnonymizationConfig -Template s"));
         Assert.Equal(["Patient", "PaymentNotice", "PaymentReconciliation"], _shell.Complete("Start-FhirDeidExport -ResourceType pa").Where(name => name != "Parameters"));
         Assert.Contains("BlobRole", _shell.Complete("Start-FhirDeidEmulator -Without "));
+        Assert.Equal(["Read"], _shell.Complete("New-ExportSasToken research -Permission r"));
     }
+
+    [Theory]
+    [InlineData("Get-FhirExport -Jo", "-JobId")]
+    [InlineData("New-ExportSasToken -Con", "-Container")]
+    public void What_users_type_is_completed_though_the_pipeline_can_bring_it(string line, string parameter) =>
+        Assert.Contains(parameter, _shell.Complete(line));
 
     [Fact]
     public async Task Paths_are_relative_to_the_location_of_the_session()

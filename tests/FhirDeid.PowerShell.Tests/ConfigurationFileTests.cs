@@ -43,6 +43,18 @@ public sealed class ConfigurationFileTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_from_the_pipeline_may_have_wildcard_characters_in_its_path()
+    {
+        Directory.CreateDirectory(_folder["a[b]c"]);
+        FileInfo file = new(Write("a[b]c/study.json", Sound));
+
+        Assert.Equal("study.json", (await _shell.RunAsync("$a | Import-AnonymizationConfig", file)).Text("Name"));
+        Assert.Equal("True", (await _shell.RunAsync("$a | Test-AnonymizationConfig -Quiet", file)).ToString());
+        Assert.Equal("study.json", (await _shell.RunAsync("Import-AnonymizationConfig -LiteralPath $a", file.FullName)).Text("Name"));
+        await _shell.FailsAsync("FhirDeid.PathNotFound", "Import-AnonymizationConfig -Path $a", file.FullName);
+    }
+
+    [Fact]
     public async Task A_file_is_replaced_by_Force_alone_and_is_its_owners_then_too()
     {
         PSObject config = await _shell.RunAsync("New-AnonymizationConfig SafeHarbor");

@@ -9,18 +9,24 @@ namespace FhirDeid.PowerShell.Configuration;
 /// <example><code>Test-AnonymizationConfig ./study-7.json</code>Lists the findings with line, rule and what to do.</example>
 /// <example><code>if (-not (Test-AnonymizationConfig ./study-7.json -Quiet)) { throw 'The configuration is not fit for use.' }</code>Asks in a script whether the configuration has no error.</example>
 /// <example><code>New-AnonymizationConfig SafeHarbor | Test-AnonymizationConfig</code>Tests a configuration object.</example>
-[Cmdlet(VerbsDiagnostic.Test, "AnonymizationConfig")]
+[Cmdlet(VerbsDiagnostic.Test, "AnonymizationConfig", DefaultParameterSetName = ByPath)]
 [OutputType(typeof(AnonymizationConfigFinding), typeof(bool))]
 public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
 {
     private const string ByPath = "Path";
+    private const string ByLiteralPath = "LiteralPath";
     private const string ByConfig = "Config";
 
     /// <summary>Files; wildcards are allowed.</summary>
     [Parameter(ParameterSetName = ByPath, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
-    [Alias("FullName")]
     [ValidateNotNullOrEmpty]
     public string[] Path { get; set; } = [];
+
+    /// <summary>Files, without wildcards: what Get-ChildItem writes to the pipeline.</summary>
+    [Parameter(ParameterSetName = ByLiteralPath, Mandatory = true, ValueFromPipelineByPropertyName = true)]
+    [Alias("FullName", "PSPath")]
+    [ValidateNotNullOrEmpty]
+    public string[] LiteralPath { get; set; } = [];
 
     /// <summary>The configuration.</summary>
     [Parameter(ParameterSetName = ByConfig, Mandatory = true, ValueFromPipeline = true)]
@@ -38,7 +44,7 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
             await WriteAsync(config.ToJson(), pipeline);
             return;
         }
-        foreach (string file in await pipeline.InvokeAsync(() => Path.SelectMany(this.ExistingPaths).ToList()))
+        foreach (string file in await pipeline.InvokeAsync(() => Path.SelectMany(this.ExistingPaths).Concat(LiteralPath.Select(this.FullPath)).ToList()))
         {
             try
             {

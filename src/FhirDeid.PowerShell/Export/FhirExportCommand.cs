@@ -73,7 +73,8 @@ public abstract class FhirExportCommand : ConnectedCommand
     public string[]? Issues { get; set; }
 
     /// <summary>The export that the parameters describe.</summary>
-    private protected FhirExport Export => new()
+    /// <exception cref="FhirDeidException"><c>FhirDeid.StatusUriInvalid</c>: the status URL is no URL, such as a job id alone.</exception>
+    private protected FhirExport Export => !StatusUri.IsAbsoluteUri ? throw NoStatusUri() : new()
     {
         StatusUri = StatusUri,
         JobId = JobId ?? StatusUri.Segments[^1].Trim('/'),
@@ -105,4 +106,8 @@ public abstract class FhirExportCommand : ConnectedCommand
         }
         return export.Error() is { } error ? throw error : export;
     }
+
+    private FhirDeidException NoStatusUri() =>
+        new("StatusUriInvalid", FhirDeidErrorCategory.InvalidArgument, $"'{StatusUri.OriginalString}' is not the status URL of an export.",
+            "Give StatusUri of the export, as Start-FhirDeidExport returned it. With the job id alone: Get-FhirExport -JobId.", StatusUri);
 }

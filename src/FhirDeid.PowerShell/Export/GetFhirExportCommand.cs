@@ -20,7 +20,7 @@ public sealed class GetFhirExportCommand : FhirExportCommand
     public override Uri StatusUri { get; set; } = null!;
 
     /// <summary>The service's job id: a number.</summary>
-    [Parameter(ParameterSetName = ByStatusUri, ValueFromPipelineByPropertyName = true, DontShow = true)]
+    [Parameter(ParameterSetName = ByStatusUri, ValueFromPipelineByPropertyName = true)]
     [Parameter(ParameterSetName = ByJobId, Mandatory = true, ValueFromPipelineByPropertyName = true)]
     [ValidatePattern("^[0-9]{1,19}\\z")]
     public override string? JobId { get; set; }

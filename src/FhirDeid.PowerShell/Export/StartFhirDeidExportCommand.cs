@@ -49,10 +49,12 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
 
     /// <summary>Exports only resources that have changed since then.</summary>
     [Parameter]
+    [IsoTime]
     public DateTimeOffset? Since { get; set; }
 
     /// <summary>Exports resources as they were before then; the time of the start where it is not given. An export that begins where another has ended misses nothing.</summary>
     [Parameter]
+    [IsoTime]
     public DateTimeOffset? Until { get; set; }
 
     /// <summary>Exports all patients and what belongs to them. A resource that belongs to several is exported several times.</summary>

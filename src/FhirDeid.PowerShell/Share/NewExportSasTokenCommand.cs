@@ -27,7 +27,7 @@ public sealed class NewExportSasTokenCommand : FhirExportCommand
 
     /// <summary>The container.</summary>
     [Parameter(ParameterSetName = ByContainer, Mandatory = true, Position = 0)]
-    [Parameter(ParameterSetName = ByExport, ValueFromPipelineByPropertyName = true, DontShow = true)]
+    [Parameter(ParameterSetName = ByExport, ValueFromPipelineByPropertyName = true)]
     [ValidateNotBlank]
     public override string? Container { get; set; }
 
@@ -42,15 +42,18 @@ public sealed class NewExportSasTokenCommand : FhirExportCommand
 
     /// <summary>Permissions in place of a purpose: words such as Read, List, or the storage service's letters, in any order.</summary>
     [Parameter]
+    [ArgumentCompleter(typeof(ExportSasPermissionCompleter))]
     [ValidateNotNullOrEmpty]
     public string[]? Permission { get; set; }
 
     /// <summary>When the link begins to work; 15 minutes ago where it is not given, so that clocks may differ.</summary>
     [Parameter]
+    [IsoTime]
     public DateTimeOffset? StartTime { get; set; }
 
     /// <summary>When the link ends: within seven days from now. Seven days after its start where neither this nor -ExpiresIn is given.</summary>
     [Parameter]
+    [IsoTime]
     public DateTimeOffset? ExpiryTime { get; set; }
 
     /// <summary>How long from now the link works: up to seven days, 7.00:00:00.</summary>
