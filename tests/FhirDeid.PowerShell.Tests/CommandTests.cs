@@ -142,6 +142,19 @@ public sealed class CommandTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.FullName));
     }
 
+    [Fact]
+    public async Task Sample_data_replaces_records_only_when_told_to()
+    {
+        string folder = Path.Combine(_folder.FullName, "raw");
+        await _shell.RunAllAsync("New-FhirSampleData $a -PatientCount 1", folder);
+        byte[] before = await File.ReadAllBytesAsync(Path.Combine(folder, "Patient.ndjson"), TestContext.Current.CancellationToken);
+
+        await _shell.FailsAsync("FhirDeid.FileExists", "New-FhirSampleData $a -PatientCount 1 -Seed 2", folder);
+
+        Assert.Equal(before, await File.ReadAllBytesAsync(Path.Combine(folder, "Patient.ndjson"), TestContext.Current.CancellationToken));
+        Assert.NotEmpty(await _shell.RunAllAsync("New-FhirSampleData $a -PatientCount 1 -Seed 2 -Force", folder));
+    }
+
     [Theory]
     [InlineData("New-FhirSampleData Env:/x", "FhirDeid.PathNotSupported")]
     [InlineData("New-FhirSampleData NoDrive:/x", "FhirDeid.PathNotFound")]

@@ -28,7 +28,7 @@ public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
         FhirExport export = await CompletedExportAsync(cancellation);
         string folder = await pipeline.InvokeAsync(() => this.FullPath(Destination));
         List<(FhirExportFile File, string Path)> files = [.. NameFiles(export, folder)];
-        if (!Force && files.Find(file => File.Exists(file.Path)) is { File: not null } existing) throw Exists(existing.Path);
+        if (!Force && files.Find(file => File.Exists(file.Path)) is { File: not null } existing) throw FileSystemPaths.FileExists(existing.Path);
         if (!await pipeline.ShouldProcessAsync(folder, $"Download {files.Count} files of export {export.JobId}")) return;
 
         FileSystemPaths.CreateOwnerOnlyFolder(folder);
@@ -62,7 +62,4 @@ public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
     private static FhirDeidException InvalidType(FhirExport export) =>
         new("ManifestInvalid", FhirDeidErrorCategory.ProtocolError, $"The manifest of export {export.JobId} lists a file without a proper resource type.",
             "Check that the status URL is one of the FHIR service, and start the export again.", export.StatusUri);
-
-    private static FhirDeidException Exists(string path) =>
-        new("FileExists", FhirDeidErrorCategory.ResourceExists, $"The file '{path}' exists.", "Choose another folder, or replace the files with -Force.", path);
 }

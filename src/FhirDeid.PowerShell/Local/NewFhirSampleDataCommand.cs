@@ -31,11 +31,17 @@ public sealed class NewFhirSampleDataCommand : FhirDeidCommand
     [ValidateNotBlank]
     public string? PlantedValuesPath { get; set; }
 
+    /// <summary>Replaces files of the same name: they may be records of your own.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
     /// <inheritdoc/>
     protected override async Task EndAsync(IPipeline pipeline, CancellationToken cancellation)
     {
         string folder = await pipeline.InvokeAsync(() => this.FullPath(Path));
         string? planted = PlantedValuesPath is null ? null : await pipeline.InvokeAsync(() => this.FullPath(PlantedValuesPath));
+        IEnumerable<string> files = Engine.SampleData.ResourceTypes.Select(type => System.IO.Path.Combine(folder, type + ".ndjson")).Concat(planted is null ? [] : [planted]);
+        if (!Force && files.FirstOrDefault(File.Exists) is { } existing) throw FileSystemPaths.FileExists(existing);
         if (!await pipeline.ShouldProcessAsync(folder, $"Write {PatientCount} made-up patients")) return;
 
         foreach (SampleDataFile file in await Engine.SampleData.WriteAsync(folder, PatientCount, Seed, planted, pipeline.Progress, cancellation))

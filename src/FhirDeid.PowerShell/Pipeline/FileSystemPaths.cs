@@ -52,6 +52,10 @@ internal static class FileSystemPaths
         }
     }
 
+    /// <summary>A file stands where one is to be written.</summary>
+    public static FhirDeidException FileExists(string path) =>
+        new("FileExists", FhirDeidErrorCategory.ResourceExists, $"The file '{path}' exists.", "Choose another folder, or replace the files with -Force.", path);
+
     private static FhirDeidException NotAFile(string path) =>
         new("PathNotSupported", FhirDeidErrorCategory.InvalidArgument, $"'{path}' is not a path of the file system.",
             "Give a path on a file system drive, or set the location to one.", path);
