@@ -76,7 +76,7 @@ public abstract class FhirExportCommand : ConnectedCommand
     private protected FhirExport Export => new()
     {
         StatusUri = StatusUri,
-        JobId = JobId ?? StatusUri.Segments[^1].Trim('/'),
+        JobId = JobId ?? (StatusUri.IsAbsoluteUri ? StatusUri.Segments[^1].Trim('/') : StatusUri.OriginalString),
         Status = Status,
         FhirServiceUri = FhirServiceUri ?? Connection.Context.FhirServiceUri,
         Level = Level,
