@@ -130,17 +130,26 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         return ExportDownload.ReadAsync(storage, export, file, progress, cancellation);
     }
 
-    public Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
+    public async Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
     {
         ExportSas sas = new(storage, request, DateTimeOffset.UtcNow);
-        if (sas.Reads && request.Export is { } export
-            && (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors) || !ExportManifest.Confirms(export)))
+        if (sas.Reads && request.Export is { } export)
         {
-            throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
-                $"The FHIR service does not confirm that export {export.JobId} (status {export.Status}) is complete and used configuration '{export.ConfigName}': no link to its files is made.",
-                "Wait for the export with Wait-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
+            RefuseUnproven(export);
+            // A link cannot be taken back, and what an object says of itself may have been written by anyone: the service says what it has exported.
+            request.Export = await GetExportAsync(export, cancellation).ConfigureAwait(false);
+            RefuseUnproven(request.Export);
         }
-        return sas.CreateAsync(cancellation);
+        return await sas.CreateAsync(cancellation).ConfigureAwait(false);
+    }
+
+    /// <exception cref="FhirDeidException"><c>FhirDeid.NotDeidentified</c>.</exception>
+    private static void RefuseUnproven(FhirExport export)
+    {
+        if (export.Status is FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors && ExportManifest.Confirms(export)) return;
+        throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
+            $"The FHIR service does not confirm that export {export.JobId} (status {export.Status}) is complete and used configuration '{export.ConfigName}': no link to its files is made.",
+            "Wait for the export with Wait-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
     }
 
     public Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force,

@@ -21,6 +21,7 @@ public sealed class ShareTests : IAsyncLifetime
     {
         _service = await StandIn.StartAsync();
         _service.OnBlob = AnswerAsync;
+        _service.OnStatus = Manifest($"{_service.BlobBase}/{File}");
         _connection = await _service.ConnectAsync();
         _service.Put(File, Encoding.UTF8.GetBytes(Identified + Labelled));
     }
@@ -33,6 +34,7 @@ public sealed class ShareTests : IAsyncLifetime
     {
         JobId = "42",
         Status = FhirExportStatus.Completed,
+        StatusUri = new Uri(_service.Fhir, "_operations/export/42"),
         StorageAccountName = StandIn.Account,
         Container = "research",
         ConfigName = "c.json",
@@ -40,6 +42,11 @@ public sealed class ShareTests : IAsyncLifetime
         Request = new Uri("https://fhir.example.org/$export?_container=research&_anonymizationConfig=c.json&_anonymizationConfigEtag=%220x8DC%22"),
         Output = [new FhirExportFile { Type = "Patient", Url = new Uri($"{_service.BlobBase}/{File}") }],
     };
+
+    private static Func<Microsoft.AspNetCore.Http.HttpContext, Task> Manifest(string file, string config = "c.json") => StandIn.Answer(200, $$"""
+        {"transactionTime":"2026-01-01T00:00:00Z","request":"https://fhir.example.org/$export?_container=research&_anonymizationConfig={{config}}&_anonymizationConfigEtag=%220x8DC%22",
+         "requiresAccessToken":false,"output":[{"type":"Patient","url":"{{file}}"}],"error":[],"issues":[]}
+        """, "application/json");
 
     private async Task<ExportSasToken> ShareAsync(Action<ExportSasRequest>? change = null)
     {
@@ -238,7 +245,7 @@ public sealed class ShareTests : IAsyncLifetime
         Assert.Empty(BlobRequests);
 
         export.StorageAccountName = StandIn.Account;
-        export.Output[0].Url = new Uri("https://otherstore.example/research/x.ndjson");
+        _service.OnStatus = Manifest("https://otherstore.example/research/x.ndjson");
         await FailsAsync("ForeignUrl", () => ShareAsync(request => request.Export = export));
         Assert.Empty(BlobRequests);
     }
@@ -326,6 +333,19 @@ public sealed class ShareTests : IAsyncLifetime
 
         _service.Put("research/20250101T000000-7/Patient-8-1.ndjson", Encoding.UTF8.GetBytes(Identified));
         await FailsAsync("NotDeidentified", () => ShareAsync(request => request.Export = Export));
+    }
+
+    [Fact]
+    public async Task A_saved_export_proves_nothing_that_the_service_does_not_say()
+    {
+        _service.Put(File, Encoding.UTF8.GetBytes(Labelled));
+        _service.Put("research/raw/Patient-1.ndjson", Encoding.UTF8.GetBytes(Identified));
+        FhirExport forged = Export;
+        forged.Output = [.. forged.Output, new FhirExportFile { Type = "Patient", Url = new Uri($"{_service.BlobBase}/research/raw/Patient-1.ndjson") }];
+        await FailsAsync("NotDeidentified", () => ShareAsync(request => request.Export = forged));
+
+        _service.OnStatus = Manifest($"{_service.BlobBase}/{File}", config: "");
+        await FailsAsync("NotDeidentified", () => ShareAsync(request => (request.Export, request.Force) = (Export, true)));
     }
 
     [Theory]

@@ -95,9 +95,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             frame.HasContent = true;
             return index + 1;
         }
-        ReadOnlySpan<byte> name = json.Slice(token.NameStart, token.NameLength);
-        if (token.IsNameEscaped)
-            name = _primitives.Unescape(json.Slice(token.NameStart - 1, token.NameLength + 2));
+        ReadOnlySpan<byte> name = _primitives.Name(json, token);
         if (name.SequenceEqual("fhir_comments"u8))
             return Drop(ref token, ref frame);
 
@@ -185,7 +183,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             return state;
         for (int i = index + 1; i < tokens[index].Next; i = tokens[i].Next)
         {
-            if (tokens[i].Kind is JsonTokenType.Number or JsonTokenType.String && json.Slice(tokens[i].NameStart, tokens[i].NameLength).SequenceEqual("value"u8))
+            if (tokens[i].Kind is JsonTokenType.Number or JsonTokenType.String && _primitives.Name(json, tokens[i]).SequenceEqual("value"u8))
                 return state;
         }
         return state.WithoutDecision(plan);
@@ -492,15 +490,16 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         for (int i = age + 1; i < tokens[age].Next; i = tokens[i].Next)
         {
             ref Token token = ref tokens[i];
-            ReadOnlySpan<byte> name = json.Slice(token.NameStart, token.NameLength);
+            // A copy: the texts below are unescaped into the same place.
+            string name = Encoding.UTF8.GetString(reader.Name(json, token));
             bool isString = token.Kind == JsonTokenType.String;
-            if (name.SequenceEqual("value"u8))
+            if (name == "value")
                 value = isString ? json[(token.Start + 1)..(token.End - 1)] : json[token.Start..token.End];
-            else if (isString && name.SequenceEqual("unit"u8))
+            else if (isString && name == "unit")
                 unit = Encoding.UTF8.GetString(reader.Unescape(json, token));
-            else if (isString && name.SequenceEqual("code"u8))
+            else if (isString && name == "code")
                 code = Encoding.UTF8.GetString(reader.Unescape(json, token));
-            else if (isString && name.SequenceEqual("comparator"u8))
+            else if (isString && name == "comparator")
                 comparator = Encoding.UTF8.GetString(reader.Unescape(json, token));
         }
         return _redaction.KeepsAge(value, code.Length > 0 ? code : unit, comparator, out isInYears);

@@ -25,7 +25,7 @@ internal sealed class DocumentId
         ChangedBy = int.MaxValue;
         for (int i = 1; i < tokens[0].Next; i = tokens[i].Next)
         {
-            if (tokens[i].Kind == JsonTokenType.String && json.Slice(tokens[i].NameStart, tokens[i].NameLength).SequenceEqual("id"u8))
+            if (tokens[i].Kind == JsonTokenType.String && primitives.Name(json, tokens[i]).SequenceEqual("id"u8))
                 _before.Append(primitives.Unescape(json, tokens[i]));
         }
         PlanState state = root.Child(plan, root.Type.Find("id"u8)!);

@@ -13,6 +13,11 @@ internal sealed class PrimitiveReader
 
     private byte[] _scratch = new byte[256];
 
+    /// <summary>Name of the property that holds a value, without escapes.</summary>
+    /// <exception cref="ResourceException">An escape does not form a character.</exception>
+    public ReadOnlySpan<byte> Name(ReadOnlySpan<byte> json, in Token token) => token.IsNameEscaped
+        ? Unescape(json.Slice(token.NameStart - 1, token.NameLength + 2)) : json.Slice(token.NameStart, token.NameLength);
+
     /// <summary>Text of a JSON string, without escapes.</summary>
     /// <exception cref="ResourceException">An escape does not form a character.</exception>
     public ReadOnlySpan<byte> Unescape(ReadOnlySpan<byte> json, in Token token)

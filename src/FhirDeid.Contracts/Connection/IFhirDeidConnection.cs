@@ -65,7 +65,7 @@ public interface IFhirDeidConnection
     /// <param name="request">To what, for what, how long.</param>
     /// <param name="cancellation">Stops.</param>
     /// <returns>The link and its terms.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.BlobInvalid</c>, <c>FhirDeid.PermissionInvalid</c>, <c>FhirDeid.StartTimeInvalid</c>, <c>FhirDeid.ExpiryInvalid</c>, <c>FhirDeid.IPAddressRangeInvalid</c>, <c>FhirDeid.StorageAccountMismatch</c>: nothing was sent. <c>FhirDeid.ContainerHoldsKeys</c>, <c>FhirDeid.NotDeidentified</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.ContainerNotFound</c>, <c>FhirDeid.BlobNotFound</c>, <c>FhirDeid.StorageForbidden</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.BlobInvalid</c>, <c>FhirDeid.PermissionInvalid</c>, <c>FhirDeid.StartTimeInvalid</c>, <c>FhirDeid.ExpiryInvalid</c>, <c>FhirDeid.IPAddressRangeInvalid</c>, <c>FhirDeid.StorageAccountMismatch</c>: nothing was sent. <c>FhirDeid.ContainerHoldsKeys</c>, <c>FhirDeid.NotDeidentified</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.ContainerNotFound</c>, <c>FhirDeid.BlobNotFound</c>, <c>FhirDeid.StorageForbidden</c>; with an export to read also those of <see cref="GetExportAsync"/>, because the service is asked for it again.</exception>
     Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation);
 
     /// <summary>Downloads one file of an export and checks it: lines against the manifest's count, and the resource type of each line.</summary>
