@@ -113,6 +113,19 @@ public sealed class NdjsonTests : IDisposable
         Assert.Equal("FhirDeid.FileUnwritable", await Fails(Input, Path.Combine(_folder.FullName, "missing", "out.ndjson")));
     }
 
+    [Fact]
+    public async Task A_folder_that_is_a_link_to_the_source_is_the_source()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("Links need a privilege on Windows.");
+        await File.WriteAllTextAsync(Input, "{\"resourceType\":\"Patient\"}\n", TestContext.Current.CancellationToken);
+        string link = Path.Combine(_folder.FullName, "link");
+        Directory.CreateSymbolicLink(link, _folder.FullName);
+
+        Assert.Equal("FhirDeid.DestinationIsSource", await Fails(Input, Path.Combine(link, "Patient.ndjson")));
+        Directory.Delete(link);
+    }
+
     private async Task<string> Fails(string input, string output) =>
         (await Assert.ThrowsAsync<FhirDeidException>(() => _engine.DeidentifyFileAsync(Config(), input, output, _progress, TestContext.Current.CancellationToken))).ErrorId;
 

@@ -145,7 +145,8 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public async Task Sample_data_replaces_records_only_when_told_to()
     {
-        string folder = Path.Combine(_folder.FullName, "raw");
+        using TemporaryFolder temporary = new();
+        string folder = temporary["raw"];
         await _shell.RunAllAsync("New-FhirSampleData $a -PatientCount 1", folder);
         byte[] before = await File.ReadAllBytesAsync(Path.Combine(folder, "Patient.ndjson"), TestContext.Current.CancellationToken);
 

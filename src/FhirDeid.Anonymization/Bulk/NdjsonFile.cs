@@ -10,7 +10,7 @@ internal static class NdjsonFile
     public static async Task<DeidentifiedFile> DeidentifyAsync(Anonymizer anonymizer, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        if (string.Equals(Path.GetFullPath(path), Path.GetFullPath(destination), StringComparison.OrdinalIgnoreCase))
+        if (string.Equals(RealPath(path), RealPath(destination), StringComparison.OrdinalIgnoreCase))
         {
             throw new FhirDeidException("DestinationIsSource", FhirDeidErrorCategory.InvalidArgument, "The output would replace the input.",
                 "Give another folder to -Destination.", path);
@@ -47,6 +47,17 @@ internal static class NdjsonFile
         {
             File.Delete(partial);
         }
+    }
+
+    /// <summary>The path with the symbolic links of its folders followed, as far as it exists.</summary>
+    private static string RealPath(string path)
+    {
+        string full = Path.GetFullPath(path);
+        if (Path.GetDirectoryName(full) is not { } parent)
+            return full;
+        string here = Path.Combine(RealPath(parent), Path.GetFileName(full));
+        FileSystemInfo? target = Directory.Exists(here) ? Directory.ResolveLinkTarget(here, returnFinalTarget: true) : null;
+        return target is null ? here : RealPath(target.FullName);
     }
 
     private static FileStream OpenInput(string path)

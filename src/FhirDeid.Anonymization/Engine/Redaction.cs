@@ -36,13 +36,13 @@ internal sealed class Redaction(AnonymizationConfiguration configuration)
 
     /// <summary>What stays of a postal code, or nothing.</summary>
     /// <returns>Whether a value was written, as a JSON string.</returns>
-    /// <remarks>In a restricted area every digit becomes 0, elsewhere those after the third character. Codes of fewer than three characters cannot be cut and go.</remarks>
+    /// <remarks>In a restricted area every digit becomes 0, elsewhere those after the third character. Codes of fewer than three characters cannot be cut and go, and so does what holds a word or a sign that no postal code has: letters stay, and could be a name.</remarks>
     public bool TryPostalCode(ReadOnlySpan<byte> text, Arena arena)
     {
         if (!configuration.PartialZipCodes)
             return false;
         string code = Encoding.UTF8.GetString(text);
-        if (code.Trim().Length < 3)
+        if (code.Trim().Length < 3 || !IsPostalCode(code))
             return false;
         bool isRestricted = configuration.RestrictedZipCodeAreas.Any(area => code.StartsWith(area, StringComparison.Ordinal));
         string kept = string.Create(code.Length, (code, isRestricted), static (span, state) =>
@@ -51,6 +51,19 @@ internal sealed class Redaction(AnonymizationConfiguration configuration)
                 span[i] = char.IsDigit(state.code[i]) && (state.isRestricted || i >= 3) ? '0' : state.code[i];
         });
         arena.Append(JsonSerializer.SerializeToUtf8Bytes(kept, RelaxedJson));
+        return true;
+    }
+
+    /// <summary>Whether a text is of letters, digits, spaces and hyphens, with no more than three letters in a row, and two behind the third character.</summary>
+    private static bool IsPostalCode(string code)
+    {
+        int letters = 0;
+        for (int i = 0; i < code.Length; i++)
+        {
+            letters = char.IsAsciiLetter(code[i]) ? letters + 1 : 0;
+            if (letters > (i < 3 ? 3 : 2) || !char.IsLetterOrDigit(code[i]) && code[i] is not (' ' or '-') || char.IsLetter(code[i]) && !char.IsAsciiLetter(code[i]))
+                return false;
+        }
         return true;
     }
 

@@ -123,7 +123,7 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
 
     private (JsonValue? Value, string Label) Redact(OracleNode node, string text, bool isMatched)
     {
-        if (node.Name == "postalCode" && Flag("enablePartialZipCodesForRedact") && text.Length >= 3)
+        if (node.Name == "postalCode" && Flag("enablePartialZipCodesForRedact") && text.Length >= 3 && Regex.IsMatch(text, "^[A-Za-z0-9 -]+$") && !Regex.IsMatch(text, "^.+[A-Za-z]{3}"))
         {
             bool restricted = text.StartsWith("036", StringComparison.Ordinal);
             return (JsonValue.Create(string.Concat(text.Select((c, i) => char.IsDigit(c) && (restricted || i > 2) ? '0' : c))), "ABSTRED");
