@@ -246,14 +246,6 @@ public sealed class DataCommandTests : IDisposable
     }
 
     [Fact]
-    public void A_status_URL_that_is_none_is_left_for_the_connection_to_refuse()
-    {
-        _connection.Answer("9", _ => throw new FhirDeidException("ForeignUrl", FhirDeidErrorCategory.SecurityError, "Nowhere.", "Give the whole URL."));
-
-        Fails("FhirDeid.ForeignUrl", "Get-FhirExport 9");
-    }
-
-    [Fact]
     public void The_signature_is_in_the_object_and_in_no_stream()
     {
         (Collection<PSObject> output, PSDataStreams streams) = Try("$a | New-ExportSasToken -Verbose -Debug -ExpiresIn 1:00:00", Completed());

@@ -77,7 +77,7 @@ public abstract class FhirExportCommand : ConnectedCommand
     private protected FhirExport Export => !StatusUri.IsAbsoluteUri ? throw NoStatusUri() : new()
     {
         StatusUri = StatusUri,
-        JobId = JobId ?? (StatusUri.IsAbsoluteUri ? StatusUri.Segments[^1].Trim('/') : StatusUri.OriginalString),
+        JobId = JobId ?? StatusUri.Segments[^1].Trim('/'),
         Status = Status,
         FhirServiceUri = FhirServiceUri ?? Connection.Context.FhirServiceUri,
         Level = Level,
