@@ -13,6 +13,13 @@ internal enum AnonymizationMethod
     Generalize,
 }
 
+/// <summary>Names of the methods.</summary>
+internal static class AnonymizationMethodNames
+{
+    /// <summary>The name that a configuration writes: <c>cryptoHash</c>.</summary>
+    public static string Name(this AnonymizationMethod method) => char.ToLowerInvariant(method.ToString()[0]) + method.ToString()[1..];
+}
+
 /// <summary>What a date's shift depends on besides the key.</summary>
 internal enum DateShiftScope
 {

@@ -24,6 +24,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     private int _depth;
     private ResourceContext[] _resources = new ResourceContext[8];
     private int _resourceCount;
+    private readonly long[] _changes = new long[Enum.GetValues<AnonymizationMethod>().Length];
     private DateOnly _today;
 
     /// <summary>An object or array whose parts are being decided.</summary>
@@ -62,15 +63,28 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         _encryption.Dispose();
     }
 
-    /// <summary>Decides every token of a resource.</summary>
+    /// <summary>Forgets the last resource.</summary>
+    public void Clear()
+    {
+        Arena.Clear();
+        _changes.AsSpan().Clear();
+        _depth = _resourceCount = 0;
+    }
+
+    /// <summary>Adds the values that the last resource's rules changed or removed, by method.</summary>
+    public void CountChanges(Span<long> changes)
+    {
+        for (int method = 0; method < changes.Length; method++)
+            changes[method] += _changes[method];
+    }
+
+    /// <summary>Decides every token of a resource, after <see cref="Clear"/>.</summary>
     /// <param name="json">The resource.</param>
     /// <param name="tokens">Its tape.</param>
     /// <param name="today">The day on which ages count.</param>
     /// <exception cref="ResourceException">It holds something that R4 does not know.</exception>
     public void Run(ReadOnlySpan<byte> json, Span<Token> tokens, DateOnly today)
     {
-        Arena.Clear();
-        _depth = _resourceCount = 0;
         _today = today;
         OpenResource(json, tokens, 0, null);
         _dateShift.Begin(json, tokens, plan, _frames[0].State, _hash, _primitives);
@@ -506,7 +520,11 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     }
 
     /// <summary>Notes what a rule did, for the resource whose rule it is.</summary>
-    private void Record(int resource, RuleReference rule, Operations operation) => _resources[Owner(resource, rule)].Operations |= operation;
+    private void Record(int resource, RuleReference rule, Operations operation)
+    {
+        _resources[Owner(resource, rule)].Operations |= operation;
+        _changes[(int)plan.Method(rule)]++;
+    }
 
     /// <summary>The resource whose rule it is.</summary>
     private int Owner(int resource, RuleReference rule)
