@@ -52,7 +52,7 @@ internal sealed partial class FhirPathParser(string text)
 
     private Step Binary(string op, Step left, Step right) => op switch
     {
-        "|" when left is UnionStep { KeepsEqual: false } union => Built(new UnionStep([.. union.Operands, right]), left, right),
+        "|" when left is UnionStep { KeepsEqual: false } union => Built(union.With(right), right),
         "|" => Built(new UnionStep([left, right]), left, right),
         "=" => Built(new EqualStep(left, right, negated: false), left, right),
         "!=" => Built(new EqualStep(left, right, negated: true), left, right),

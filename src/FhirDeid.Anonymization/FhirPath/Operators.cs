@@ -115,11 +115,17 @@ internal sealed class IsStep(Step focus, FhirPathType type) : ConditionStep
 /// <summary><c>in</c>, and <c>contains</c> with its operands exchanged. No item is in nothing.</summary>
 internal sealed class MembershipStep(Step item, Step collection, string op) : ConditionStep
 {
+    /// <summary>A list of codes, looked up by hash.</summary>
+    private readonly HashSet<string>? _texts = collection is UnionStep union && union.Operands.All(operand => operand is ConstantStep { Value.Kind: FhirPathKind.String })
+        ? [.. union.Operands.Select(operand => ((ConstantStep)operand).Value.Text)] : null;
+
     public override bool? Truth(in Scope scope)
     {
         FhirPathValue wanted = item.Single(in scope, op);
         if (wanted.Kind == FhirPathKind.None)
             return false;
+        if (_texts is not null)
+            return wanted.System is { Kind: FhirPathKind.String } value && _texts.Contains(value.Text);
         ValueList values = scope.Evaluation.RentList();
         collection.Evaluate(in scope, values);
         bool isFound = false;
@@ -131,7 +137,7 @@ internal sealed class MembershipStep(Step item, Step collection, string op) : Co
 }
 
 /// <summary><c>|</c>, union() and combine()</summary>
-internal sealed class UnionStep(IReadOnlyList<Step> operands, bool keepsEqual = false) : Step
+internal sealed class UnionStep(List<Step> operands, bool keepsEqual = false) : Step
 {
     private bool _followsNodes;
 
@@ -139,7 +145,14 @@ internal sealed class UnionStep(IReadOnlyList<Step> operands, bool keepsEqual = 
 
     public bool KeepsEqual => keepsEqual;
 
-    public override bool YieldsNodes => operands.Any(operand => operand.YieldsNodes);
+    public override bool YieldsNodes => operands.Exists(operand => operand.YieldsNodes);
+
+    /// <summary>Takes one more operand while the expression is compiled, so that a long list of codes does not nest.</summary>
+    public UnionStep With(Step operand)
+    {
+        operands.Add(operand);
+        return this;
+    }
 
     public override void FollowNodes()
     {
