@@ -184,7 +184,7 @@ internal sealed class ChildrenStep(Step focus) : ItemStep(focus)
 }
 
 /// <summary>descendants(), and this engine's nodesByType(T) and nodesByName(n), in document order.</summary>
-/// <remarks>The latter two start with the node itself and meet the roots of nested resources, but nothing in them.</remarks>
+/// <remarks>The latter two start with the node itself and do not meet nested resources.</remarks>
 internal sealed class DescendantsStep(Step focus, bool byType = false, Step? wanted = null) : ItemStep(focus)
 {
     protected override void EvaluateItem(in Scope scope, in FhirPathValue item, int index, ValueList result)
@@ -202,10 +202,10 @@ internal sealed class DescendantsStep(Step focus, bool byType = false, Step? wan
         {
             IFhirPathNode node = value.Node!;
             bool isRoot = ReferenceEquals(node, root);
-            if (wanted is null ? !isRoot : (byType ? node.Type.Name : node.Name) == name)
-                result.Add(in value);
             if (wanted is not null && !isRoot && node.Type.Kind == Schema.FhirTypeKind.Resource)
                 continue;
+            if (wanted is null ? !isRoot : (byType ? node.Type.Name : node.Name) == name)
+                result.Add(in value);
             node.AddChildren(children);
             for (int i = children.Count - 1; i >= 0; i--)
                 stack.Push(FhirPathValue.Of(children[i]));
