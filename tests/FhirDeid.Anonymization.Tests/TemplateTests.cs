@@ -162,6 +162,7 @@ public sealed class TemplateTests
     [InlineData("""{"resourceType":"Procedure","performedRange":{"low":{"value":91}}}""")]
     [InlineData("""{"resourceType":"FamilyMemberHistory","ageRange":{"low":{"value":91}},"deceasedRange":{"low":{"value":91}},"condition":[{"onsetRange":{"low":{"value":91}}}]}""")]
     [InlineData("""{"resourceType":"Observation","referenceRange":[{"age":{"low":{"value":91}}}]}""")]
+    [InlineData("""{"resourceType":"Observation","valueQuantity":{"value":91.5,"system":"http://unitsofmeasure.org","code":"a"},"component":[{"valueQuantity":{"value":91,"unit":"years"}},{"valueQuantity":{"value":1091,"code":"mo"}}]}""")]
     [InlineData("""{"resourceType":"RiskAssessment","prediction":[{"whenRange":{"low":{"value":91}}}]}""")]
     [InlineData("""{"resourceType":"QuestionnaireResponse","item":[{"answer":[{"valueInteger":91},{"valueDecimal":91}]}]}""")]
     [InlineData("""{"resourceType":"Location","position":{"longitude":-71.191,"latitude":42.391}}""")]
@@ -188,7 +189,7 @@ public sealed class TemplateTests
         string observation = """
             {"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2093-3"}]},"subject":{"reference":"Patient/1","type":"Patient"},
              "effectiveDateTime":"2018","valueQuantity":{"value":268.1,"comparator":"<","system":"http://unitsofmeasure.org","code":"mg/dL"},
-             "component":[{"code":{"coding":[{"system":"http://loinc.org","code":"1"}]},"valueInteger":7},{"code":{"coding":[{"system":"http://loinc.org","code":"2"}]},"valueBoolean":true}]}
+             "component":[{"code":{"coding":[{"system":"http://loinc.org","code":"1"}]},"valueInteger":7},{"code":{"coding":[{"system":"http://loinc.org","code":"30525-0"}]},"valueQuantity":{"value":89,"system":"http://unitsofmeasure.org","code":"a"}},{"code":{"coding":[{"system":"http://loinc.org","code":"2"}]},"valueBoolean":true}]}
             """;
 
         JsonObject result = (JsonObject)JsonNode.Parse(Engine.Run(Template("SafeHarbor"), observation))!;
