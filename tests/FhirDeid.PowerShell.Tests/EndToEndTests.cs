@@ -187,7 +187,7 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
     [Fact]
     public async Task What_is_published_is_listed_without_its_text()
     {
-        PSObject[] listed = await _shell.RunAllAsync("Get-AnonymizationConfig stud*");
+        PSObject[] listed = await _shell.RunAllAsync("Get-AnonymizationConfig stud*.json");
 
         PSObject one = Assert.Single(listed);
         foreach (string property in (string[])["ConfigName", "ConfigETag", "ConfigSha256", "Length", "StorageAccountName", "PublishedAt"]) Assert.Equal(lab.Published.Text(property), one.Text(property));
@@ -242,11 +242,11 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
         PSObject config = await _shell.RunAsync("New-AnonymizationConfig SafeHarbor");
 
         PSObject one = await _shell.RunAsync("$a | Publish-AnonymizationConfig -ContentAddressed", config);
-        PSObject two = await _shell.RunAsync("$a | Publish-AnonymizationConfig -Name studies/7.json -ContentAddressed", config);
+        PSObject two = await _shell.RunAsync("$a | Publish-AnonymizationConfig -Name team/7.json -ContentAddressed", config);
         PSObject again = await _shell.RunAsync("$a | Publish-AnonymizationConfig -ContentAddressed", config);
 
         Assert.Equal($"SafeHarbor-{config.Text("Sha256")}.json", one.Text("ConfigName"));
-        Assert.Equal($"studies/7-{config.Text("Sha256")}.json", two.Text("ConfigName"));
+        Assert.Equal($"team/7-{config.Text("Sha256")}.json", two.Text("ConfigName"));
         Assert.Equal(one.Text("ConfigETag"), again.Text("ConfigETag"));
         Assert.Equal(("anonymization", config.Text("Sha256")), (one.Text("Container"), one.Text("ConfigSha256")));
         Assert.True(DateTimeOffset.UtcNow - (DateTimeOffset)one.Value("PublishedAt")! < TimeSpan.FromHours(1));

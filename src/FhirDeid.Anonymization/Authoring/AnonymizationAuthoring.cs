@@ -8,7 +8,13 @@ public sealed class AnonymizationAuthoring : IAnonymizationAuthoring
     private readonly AnonymizationEngine _engine = new();
 
     /// <inheritdoc/>
-    public AnonymizationConfig InsertRule(AnonymizationConfig config, string rule, int number) => Changed(config, text => text.InsertRule(rule, number - 1));
+    public AnonymizationConfig InsertRule(AnonymizationConfig config, string rule, int number)
+    {
+        AnonymizationConfig changed = Changed(config, text => text.InsertRule(rule, number - 1));
+        // An unknown method is let pass when a file is read: the service finds out when it meets the rule.
+        AnonymizationConfigFinding? error = _engine.Test(changed.ToJson()).FirstOrDefault(finding => finding.Rule == number && finding.Severity == AnonymizationConfigSeverity.Error);
+        return error is null ? changed : throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, error.Message, error.Fix);
+    }
 
     /// <inheritdoc/>
     public AnonymizationConfig RemoveRules(AnonymizationConfig config, IReadOnlyCollection<int> numbers) => Changed(config, text =>
