@@ -205,6 +205,15 @@ public sealed class TemplateTests
     public void A_template_has_no_rule_that_cannot_apply_and_runs_here(string name) =>
         Assert.Empty(new AnonymizationEngine().Test(Template(name)));
 
+    [Theory]
+    [MemberData(nameof(Templates))]
+    public void Each_rule_of_a_template_is_explained_in_the_docs(string name)
+    {
+        string docs = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "docs", "templates.md"));
+
+        Assert.All(new AnonymizationEngine().Parse(Template(name), name).Rules, rule => Assert.Contains($"`{rule.Path}`", docs, StringComparison.Ordinal));
+    }
+
     private static string Template(string name)
     {
         string json = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "templates", name + ".json"));
