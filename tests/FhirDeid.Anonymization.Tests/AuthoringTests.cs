@@ -77,6 +77,15 @@ public sealed class AuthoringTests
     }
 
     [Fact]
+    public void The_last_rule_keeps_the_comment_at_its_end()
+    {
+        const string json = "{\n  \"fhirPathRules\": [\n    { \"path\": \"Patient.name\", \"method\": \"redact\" } // names\n  ]\n}";
+
+        Assert.Contains($"}}, // names\n    {Rule}\n  ]", _authoring.InsertRule(Config(json), Rule, 2).ToJson(), StringComparison.Ordinal);
+        Assert.Contains($"}}, // names\n    {Rule},\n  ]", _authoring.InsertRule(Config(json.Replace("} // ", "}, // ", StringComparison.Ordinal)), Rule, 2).ToJson(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Rules_are_removed_by_number()
     {
         Assert.Equal(["Patient.address"], Paths(_authoring.RemoveRules(Config(), [3, 1])));

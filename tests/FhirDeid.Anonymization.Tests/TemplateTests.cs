@@ -205,6 +205,22 @@ public sealed class TemplateTests
     public void A_template_has_no_rule_that_cannot_apply_and_runs_here(string name) =>
         Assert.Empty(new AnonymizationEngine().Test(Template(name)));
 
+    [Fact]
+    public void Resources_within_resources_are_treated_alike_and_still_belong_together()
+    {
+        string result = Engine.Run(Template("SafeHarbor"), """
+            {"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","id":"p1","name":[{"family":"Lovelace"}],"gender":"female"}},
+             {"resource":{"resourceType":"Observation","status":"final","subject":{"reference":"Patient/p1","display":"Ada Lovelace"},"performer":[{"reference":"#c1"}],
+              "contained":[{"resourceType":"Practitioner","id":"c1","name":[{"text":"Dr Lovelace"}],"active":true}]}}]}
+            """);
+
+        Assert.DoesNotContain("Lovelace", result, StringComparison.Ordinal);
+        JsonNode[] resources = [.. JsonNode.Parse(result)!["entry"]!.AsArray().Select(entry => entry!["resource"]!)];
+        Assert.Equal("Patient/" + resources[0]["id"], (string?)resources[1]["subject"]!["reference"]);
+        Assert.Equal("#" + resources[1]["contained"]![0]!["id"], (string?)resources[1]["performer"]![0]!["reference"]);
+        Assert.Equal(("female", "true"), ((string?)resources[0]["gender"], resources[1]["contained"]![0]!["active"]!.ToJsonString()));
+    }
+
     [Theory]
     [MemberData(nameof(Templates))]
     public void Each_rule_of_a_template_is_explained_in_the_docs(string name)

@@ -109,9 +109,24 @@ internal sealed class ConfigurationText
         Part neighbour = parent.Parts[isLast ? index - 1 : index];
         string separator = IsFirstOfLine(neighbour.Start) ? Break(neighbour.Start) : " ";
         if (isLast)
-            Replace(neighbour.End, neighbour.End, "," + separator + text);
+            Append(neighbour.End, text, separator);
         else
             InsertBefore(neighbour.Start, text + ",", separator);
+    }
+
+    /// <summary>Puts a part behind the last one: behind its comma, or a new one, and behind the comment that ends its line.</summary>
+    private void Append(int offset, string text, string separator)
+    {
+        int comma = SkipBlank(offset);
+        bool hasComma = _utf8[comma] == ',';
+        if (!hasComma)
+            Replace(comma = offset, offset, ",");
+        int end = comma + 1;
+        while (separator != " " && _utf8[end] is (byte)' ' or (byte)'\t')
+            end++;
+        bool endsLine = separator != " " && (_utf8[end] is (byte)'\r' or (byte)'\n' || _utf8.AsSpan(end).StartsWith("//"u8));
+        end = endsLine ? end + _utf8.AsSpan(end).IndexOfAny((byte)'\r', (byte)'\n') : comma + 1;
+        Replace(end, end, separator + text + (hasComma ? "," : ""));
     }
 
     /// <summary>Comments above a line belong to it: what comes before it comes before them.</summary>
