@@ -103,7 +103,8 @@ internal sealed record OracleExpression(OracleExpression.Form Kind, string Name,
             case "exists":
                 return [Arguments.Length == 0 ? input.Count > 0 : input.Any(Arguments[0].IsTrue)];
             case "all":
-                return [input.All(Arguments[0].IsTrue)];
+                bool? first = input.Select(item => Truth(Arguments[0].Evaluate(item))).FirstOrDefault(truth => truth is not true, true);
+                return first is { } all ? [all] : [];
             case "empty":
                 return [input.Count == 0];
             case "count":
@@ -237,7 +238,8 @@ internal sealed record OracleExpression(OracleExpression.Form Kind, string Name,
         _ => false,
     };
 
-    private static bool? Truth(List<object> items) => items is [var item] ? ValueOf(item) as bool? : null;
+    /// <summary>Nothing is unknown; anything that is no boolean counts as true, as in the service.</summary>
+    private static bool? Truth(List<object> items) => items.Count == 0 ? null : items is not [var item] || ValueOf(item) is not false;
 
     private static List<object> Is(List<object> items, string type) => items is [var item] ? [item is OracleNode node && node.Type.Name == type] : [];
 

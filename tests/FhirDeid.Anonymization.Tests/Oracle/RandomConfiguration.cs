@@ -198,7 +198,7 @@ internal sealed class RandomConfiguration
         if (child.IsSingle && depth > 0)
             return Condition(child, childExample, depth - 1);
         OracleExpression inner = depth > 0 && !child.IsSingle ? Condition(child with { Expression = null, IsSingle = true }, childExample, depth - 1) : OracleExpression.Of(true);
-        return OneIn(2) ? OracleExpression.Call(path, "exists", inner) : OracleExpression.Call(OracleExpression.Call(path, "where", inner), Any("exists", "empty"));
+        return !OneIn(3) ? OracleExpression.Call(path, Any("exists", "exists", "all"), inner) : OracleExpression.Call(OracleExpression.Call(path, "where", inner), Any("exists", "empty"));
     }
 
     /// <summary>A condition on the value of a primitive.</summary>
@@ -210,7 +210,7 @@ internal sealed class RandomConfiguration
         switch (syntax)
         {
             case PrimitiveSyntax.Boolean:
-                return Compare(OneIn(2), "=", "!=");
+                return OneIn(4) ? on : Compare(OneIn(2), "=", "!=");
             case PrimitiveSyntax.Integer:
                 return Compare((decimal)_random.Next(-5, 100), "=", "!=", "<", "<=", ">", ">=");
             case PrimitiveSyntax.Decimal:
