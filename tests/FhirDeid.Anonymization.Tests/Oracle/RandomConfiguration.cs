@@ -89,8 +89,7 @@ internal sealed class RandomConfiguration
     /// <summary>A path that leads to a node: a look-up, or step by step from a resource around it.</summary>
     private (string? ResourceType, Place Place) Path(OracleNode node)
     {
-        FhirType[] named = [.. FhirModel.R4.Types.SelectMany(type => type.Properties).Where(property => property.Name == node.Name && property.Type is not null).Select(property => property.Type!).Distinct()];
-        Place byName = new(Search("nodesByName", node.Name), named, false);
+        Place byName = new Place(null, [.. FhirModel.R4.Types], false).Child(node.Name) with { Expression = Search("nodesByName", node.Name) };
         Place byType = new(Search("nodesByType", node.Type.Name), [.. FhirModel.R4.Types.Where(type => type.Name == node.Type.Name)], false);
         switch (_random.Next(10))
         {
@@ -167,10 +166,11 @@ internal sealed class RandomConfiguration
             return OracleExpression.Call(Condition(place, example, depth - 1), "not");
         if (place.IsPrimitive && place.IsSingle && !OneIn(8))
             return OnValue(place.Expression ?? OracleExpression.This, place.Syntax!.Value, example);
-        string[] names = [.. (example?.Children.Select(child => child.Name) ?? []).Concat(place.Types.SelectMany(type => type.Properties.Take(20)).Select(property => property.Name).Take(20)).Distinct()];
+        string[] present = [.. example?.Children.Select(node => node.Name).Distinct() ?? []];
+        string[] names = present.Length > 0 && !OneIn(4) ? present : [.. place.Types.SelectMany(type => type.Properties).Take(20).Select(property => property.Name).Distinct()];
         if (names.Length == 0)
             return OracleExpression.Of(true);
-        string name = OneIn(4) ? Any(names) : names[0..Math.Min(names.Length, Math.Max(1, example?.Children.Count ?? 0))] is var present ? Any(present) : "";
+        string name = Any(names);
         Place child = place.Child(name);
         OracleNode? childExample = example?.Children.FirstOrDefault(node => node.Name == name);
         OracleExpression path = child.Expression!;
