@@ -16,7 +16,7 @@ public sealed class AnonymizationEngine : IAnonymization
             Name = name,
             FhirVersion = configuration.FhirVersion,
             ProcessingErrors = configuration.SkipsFailures ? "skip" : "raise",
-            Rules = [.. configuration.Rules.Select(rule => new AnonymizationRule { Number = rule.Number, Path = rule.Path, Method = MethodName(rule.Method) })],
+            Rules = [.. configuration.Rules.Select(rule => new AnonymizationRule { Number = rule.Number, Path = rule.Path, Method = rule.Method.Name() })],
             Parameters = new AnonymizationParameters
             {
                 HasCryptoHashKey = configuration.CryptoHashKey.Length > 0,
@@ -44,6 +44,4 @@ public sealed class AnonymizationEngine : IAnonymization
     public Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>
         NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson(), path), path, destination, progress, cancellation);
-
-    private static string MethodName(AnonymizationMethod method) => char.ToLowerInvariant(method.ToString()[0]) + method.ToString()[1..];
 }
