@@ -54,8 +54,6 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
     {
         _document = OracleNode.Read(JsonNode.Parse(json)!.AsObject());
         Process(_document);
-        foreach (OracleNode extension in _document.SelfAndBelow().Where(node => node.Type.Name == "Extension" && !node.Children.Any(c => c is { Name: "url", Value: not null })).ToArray())
-            extension.Parent!.Children.Remove(extension);
         RemoveEmpty(_document);
         return _document.Write().ToJsonString();
     }
@@ -180,15 +178,15 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
 
     private void Pair(OracleNode parent, OracleNode? old, OracleNode? replacement)
     {
-        bool isProtected = old?.SelfAndBelow().Any(_visited.Contains) ?? false;
         if (old is not null && replacement is not null && old.Type == replacement.Type && !_visited.Contains(old))
         {
             Replace(old, replacement);
             return;
         }
-        if (isProtected)
+        // A choice takes the type of its replacement; all else that an earlier rule has decided stays.
+        if (old is not null && (_visited.Contains(old) || replacement is null && old.SelfAndBelow().Any(_visited.Contains)))
         {
-            Empty(old!);
+            Empty(old);
             return;
         }
         int index = old is null ? parent.Children.Count : parent.Children.IndexOf(old);
@@ -360,7 +358,8 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
         foreach (OracleNode child in node.Children.ToArray())
         {
             RemoveEmpty(child);
-            if (child.Value is null && child.Children.Count == 0 && !child.IsResource)
+            bool saysNothing = child.Type.Name == "Extension" && !child.Children.Any(c => c.Name == "extension" || c is { Name: "url", Value: not null });
+            if (child.Value is null && (child.Children.Count == 0 || saysNothing) && !child.IsResource)
                 node.Children.Remove(child);
         }
     }

@@ -46,17 +46,27 @@ internal sealed record OraclePair(OracleRule[] Rules, JsonObject Parameters, Jso
         {
             JsonObject resource = Resource.DeepClone().AsObject();
             JsonNode part = Parts(resource).First(node => node.GetPath() == path);
-            if (part.Parent is JsonArray array)
-                array.Remove(part);
-            else
-                part.Parent!.AsObject().Remove(part.GetPropertyName());
+            Remove(part);
             yield return this with { Resource = resource };
         }
         for (int i = 0; i < Rules.Length; i++)
         {
-            foreach (OracleExpression shorter in Shorter(Rules[i].Expression))
+            // A replacement or a case fits the nodes that the path leads to, and might not fit others.
+            foreach (OracleExpression shorter in Rules[i].Method is "substitute" or "generalize" ? [] : Shorter(Rules[i].Expression))
                 yield return this with { Rules = [.. Rules[..i], Rules[i] with { Expression = shorter }, .. Rules[(i + 1)..]] };
         }
+    }
+
+    /// <summary>Removes a part, and what is empty without it.</summary>
+    private static void Remove(JsonNode part)
+    {
+        JsonNode parent = part.Parent!;
+        if (parent is JsonArray array)
+            array.Remove(part);
+        else
+            parent.AsObject().Remove(part.GetPropertyName());
+        if (parent is JsonObject { Count: 0 } or JsonArray { Count: 0 } && parent.Parent is not null)
+            Remove(parent);
     }
 
     /// <summary>Properties and items, the largest first; a resource keeps its type and an extension its url.</summary>

@@ -23,6 +23,9 @@ internal sealed class RandomConfiguration
     /// <summary>Where a path has led: the types that may be there, and whether there is one node at most.</summary>
     private sealed record Place(OracleExpression? Expression, FhirType[] Types, bool IsSingle)
     {
+        /// <summary>Whether a resource of any type lies on the way: a replacement is then refused, whatever it is.</summary>
+        public bool IsInAnyResource { get; init; }
+
         public PrimitiveSyntax? Syntax => Types.Length > 0 && Types.All(type => type.Syntax == Types[0].Syntax && type.Name is not ("xhtml" or "base64Binary")) ? Types[0].Syntax : null;
 
         public bool IsPrimitive => Syntax is not (null or PrimitiveSyntax.None);
@@ -30,7 +33,10 @@ internal sealed class RandomConfiguration
         public Place Child(string name)
         {
             FhirProperty[] properties = [.. Types.SelectMany(type => type.Properties).Where(property => property.Name == name)];
-            return new Place(OracleExpression.Child(Expression, name), [.. properties.SelectMany(Resolve).Distinct()], IsSingle && !properties.Any(property => property.IsCollection));
+            return new Place(OracleExpression.Child(Expression, name), [.. properties.SelectMany(Resolve).Distinct()], IsSingle && !properties.Any(property => property.IsCollection))
+            {
+                IsInAnyResource = IsInAnyResource || properties.Any(property => property.Type is null),
+            };
         }
 
         private static IEnumerable<FhirType> Resolve(FhirProperty property) =>
@@ -77,8 +83,8 @@ internal sealed class RandomConfiguration
         return rule.Method switch
         {
             "perturb" => rule with { RoundTo = _random.Next(3) },
-            "substitute" when place is { IsPrimitive: true, Types: [var type, ..] } => rule with { ReplaceWith = OneIn(4) ? null : Replacement(type) },
-            "substitute" when place.Types is [{ Kind: FhirTypeKind.Complex } type] && type.Properties.All(property => property.Type is not null)
+            "substitute" when place is { IsPrimitive: true, IsInAnyResource: false, Types: [var type, ..] } => rule with { ReplaceWith = OneIn(4) ? null : Replacement(type) },
+            "substitute" when place is { IsInAnyResource: false, Types: [{ Kind: FhirTypeKind.Complex } type] } && type.Properties.All(property => property.Type is not null)
                 => rule with { ReplaceWith = OneIn(8) ? null : new RandomResource(_random.Next()).Object(type, 2) },
             "generalize" when place.IsPrimitive && place.Syntax != PrimitiveSyntax.Time => rule with { Cases = [.. Enumerable.Range(0, _random.Next(1, 4)).Select(_ => Case(place)).DistinctBy(c => c.When.ToString())], KeepsOtherValues = OneIn(2) },
             "substitute" or "generalize" => rule with { Method = "redact" },

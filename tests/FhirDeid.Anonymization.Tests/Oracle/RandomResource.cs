@@ -32,6 +32,8 @@ internal sealed class RandomResource(int seed)
         }
         if (type.Name == "Extension")
             json["url"] = "http://e/" + _random.Next(3);
+        if (json.Count == 0 && type.Kind == FhirTypeKind.Complex)
+            json["id"] = "e" + _random.Next(9);
         return json;
     }
 
