@@ -72,7 +72,7 @@ public sealed class Anonymizer : IDisposable
         try
         {
             _tape.Read(resource);
-            _decide.Run(resource, _tape.Tokens, DateOnly.FromDateTime(_clock.GetLocalNow().DateTime));
+            _decide.Run(resource, _tape, DateOnly.FromDateTime(_clock.GetLocalNow().DateTime));
         }
         catch (ResourceException exception)
         {
