@@ -33,7 +33,8 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
 
     private readonly HashSet<string> _written = new(StringComparer.OrdinalIgnoreCase);
     private string _folder = "";
-    private IDeidentification _deidentification = null!;
+    private AnonymizationConfig _config = null!;
+    private IDeidentification? _deidentification;
     private IDeidentificationTarget? _target;
     private long _failures;
 
@@ -61,6 +62,10 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     /// <summary>The export's files; they come with an export.</summary>
     [Parameter(ParameterSetName = ByContainer, ValueFromPipelineByPropertyName = true, DontShow = true)]
     public FhirExportFile[]? Output { get; set; }
+
+    /// <summary>Status URL of the export; it comes with an export.</summary>
+    [Parameter(ParameterSetName = ByContainer, ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public Uri? StatusUri { get; set; }
 
     /// <summary>The export's job id; it comes with an export.</summary>
     [Parameter(ParameterSetName = ByContainer, ValueFromPipelineByPropertyName = true, DontShow = true)]
@@ -105,13 +110,14 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     [Parameter(ParameterSetName = ByContainer)]
     public SwitchParameter PassThru { get; set; }
 
+    private IDeidentification Deidentification => _deidentification ??= Engine.Anonymization.Open(_config, ThrottleLimit);
+
     /// <inheritdoc/>
     protected override async Task BeginAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        AnonymizationConfig config = Configuration.Config ??
+        _config = Configuration.Config ??
             await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(Configuration.Path)), cancellation);
-        foreach (string warning in config.Warnings) pipeline.WriteWarning(warning);
-        _deidentification = Engine.Anonymization.Open(config, ThrottleLimit);
+        foreach (string warning in _config.Warnings) pipeline.WriteWarning(warning);
 
         if (Destination is not null && DestinationContainer is not null)
             throw new FhirDeidException("ParametersExclusive", FhirDeidErrorCategory.InvalidArgument, "-Destination and -DestinationContainer both say where the results go.", "Give one of them.");
@@ -128,11 +134,13 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     {
         if (ParameterSetName != ByResource)
         {
-            await DeidentifyAsync(await InputsAsync(pipeline, cancellation), pipeline, cancellation);
+            IReadOnlyList<IDeidentificationInput> inputs = await InputsAsync(pipeline, cancellation);
+            if (inputs.Count == 0) pipeline.WriteWarning("There is nothing to de-identify: no .ndjson or .json file, packed by gzip or not.");
+            await DeidentifyAsync(inputs, pipeline, cancellation);
         }
         else if (!string.IsNullOrWhiteSpace(Resource))
         {
-            string result = _deidentification.Deidentify(Resource, out DeidentificationFailure? failure);
+            string result = Deidentification.Deidentify(Resource, out DeidentificationFailure? failure);
             if (failure is not null && ++_failures <= ToldFailures) WarnOf(failure, pipeline);
             await pipeline.WriteObjectAsync(result);
         }
@@ -142,7 +150,7 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     protected override Task EndAsync(IPipeline pipeline, CancellationToken cancellation)
     {
         if (_failures > ToldFailures) pipeline.WriteWarning($"{_failures - ToldFailures} more resources failed.");
-        _deidentification.Dispose();
+        _deidentification?.Dispose();
         return Task.CompletedTask;
     }
 
@@ -154,9 +162,10 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
             IFhirDeidConnection connection = Connections.Get(Runspace);
             if (Status is not { } status) return await connection.InputsAsync(Container, Engine.Anonymization.Reads, cancellation);
 
-            FhirExport export = new() { JobId = JobId ?? "", Status = status, Container = Container, Output = Output ?? [] };
+            FhirExport export = new() { JobId = JobId ?? "", StatusUri = StatusUri, Status = status, Container = Container, Output = Output ?? [] };
+            if (status == FhirExportStatus.InProgress || export.Output.Length == 0) export = await connection.GetExportAsync(export, cancellation);
             // What a service did not confirm as de-identified can be de-identified here.
-            return status == FhirExportStatus.NotDeidentified || export.EndError() is not { } error ? await connection.InputsAsync(export, cancellation) : throw error;
+            return export.Status == FhirExportStatus.NotDeidentified || export.EndError() is not { } error ? await connection.InputsAsync(export, cancellation) : throw error;
         }
         List<string> paths = await pipeline.InvokeAsync(() => Path.SelectMany(this.ExistingPaths).Concat(LiteralPath.Select(this.FullPath)).ToList());
         return [.. paths.SelectMany(path => Engine.Anonymization.Files(path, _folder))];
@@ -167,14 +176,20 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
         RunProgress progress = new(pipeline.Progress, inputs.Sum(input => input.Length));
         foreach (IDeidentificationInput input in inputs)
         {
+            string output = _target!.FullName(input.Name);
+            if (!_written.Add(output))
+            {
+                await pipeline.WriteErrorAsync(SameName(input.FullName));
+                continue;
+            }
+            if (!await pipeline.ShouldProcessAsync(input.FullName, $"De-identify to {output}")) continue;
+
+            // Outside of the try: what is wrong with the configuration is no error of one file.
+            IDeidentification deidentification = Deidentification;
             try
             {
-                string output = _target!.FullName(input.Name);
-                if (!_written.Add(output)) throw SameName(input.FullName);
-                if (!await pipeline.ShouldProcessAsync(input.FullName, $"De-identify to {output}")) continue;
-
                 progress.Begin(input);
-                DeidentifiedFile file = await _deidentification.DeidentifyAsync(input, _target, Force, progress, cancellation);
+                DeidentifiedFile file = await deidentification.DeidentifyAsync(input, _target, Force, progress, cancellation);
                 progress.End(input, file.Skipped);
                 if (file.Skipped) pipeline.WriteVerbose($"{output} is complete.");
                 foreach (DeidentificationFailure failure in file.FailedResources.Take(ToldFailures)) WarnOf(failure, pipeline);
