@@ -162,6 +162,14 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         return ExportDownload.ReceiveAsync(storage, export, file, destination, force, progress, cancellation);
     }
 
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(string container, Func<string, bool> named, CancellationToken cancellation) =>
+        InputBlob.ListAsync(storage, container, named, cancellation);
+
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(FhirExport export, CancellationToken cancellation) =>
+        InputBlob.ListAsync(storage, export, cancellation);
+
+    public IDeidentificationTarget Target(string container) => new OutputContainer(storage, container);
+
     private Uri StatusUri(FhirExport export) =>
         export.StatusUri is { IsAbsoluteUri: true } status && FhirService.SameOrigin(status, Context.FhirServiceUri!)
             ? status : throw FhirService.Foreign(export.StatusUri, Context.FhirServiceUri!);

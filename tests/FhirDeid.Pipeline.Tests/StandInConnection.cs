@@ -86,6 +86,12 @@ internal sealed class StandInConnection : IFhirDeidConnection
         }
     }
 
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(string container, Func<string, bool> named, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(FhirExport export, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public IDeidentificationTarget Target(string container) => throw new NotSupportedException();
+
     public Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
     {
         Shared.Add(request);

@@ -171,16 +171,17 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_stands_for_its_ndjson_files()
+    public async Task A_folder_stands_for_its_files_of_FHIR_data_and_those_below_it()
     {
         using TemporaryFolder folder = new();
-        foreach (string name in (string[])["b.ndjson", "a.ndjson", "c.json"]) await File.WriteAllTextAsync(folder[name], "", TestContext.Current.CancellationToken);
+        Directory.CreateDirectory(folder["sub"]);
+        foreach (string name in (string[])["b.ndjson", "a.ndjson", "sub/c.ndjson.gz", "d.txt"]) await File.WriteAllTextAsync(folder[name], "", TestContext.Current.CancellationToken);
 
         Outcome outcome = await _shell.TryAsync($"Invoke-FhirDeid $a -Destination $b -Configuration ({Config}) -WhatIf", folder.FullName, folder["out"]);
 
         Assert.Empty(outcome.Errors);
-        Assert.Matches("(?s)a\\.ndjson.*b\\.ndjson", outcome.Text);
-        Assert.DoesNotContain("c.json", outcome.Text, StringComparison.Ordinal);
+        Assert.Matches("(?s)a\\.ndjson.*b\\.ndjson.*sub.c\\.ndjson\\.gz", outcome.Text);
+        Assert.DoesNotContain("d.txt", outcome.Text, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["out"]));
     }
 

@@ -86,4 +86,25 @@ public interface IFhirDeidConnection
     /// <exception cref="FhirDeidException"><c>FhirDeid.NotDeidentified</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.CountMismatch</c>, <c>FhirDeid.FileInvalid</c>, <c>FhirDeid.FileExists</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.FileUnwritable</c>.</exception>
     Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
+
+    /// <summary>Lists blobs to de-identify here.</summary>
+    /// <param name="container">The container.</param>
+    /// <param name="named">Which names are wanted.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>The blobs, by name.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.BlobNotFound</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
+    Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(string container, Func<string, bool> named, CancellationToken cancellation);
+
+    /// <summary>Names the files of an export, to de-identify them here.</summary>
+    /// <param name="export">An export that has ended with files, de-identified or not.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>The files, as the manifest lists them.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.BlobNotFound</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
+    Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(FhirExport export, CancellationToken cancellation);
+
+    /// <summary>A container for results. It is created with the first of them where it is missing.</summary>
+    /// <param name="container">The container.</param>
+    /// <returns>The container; nothing is sent yet.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ContainerHoldsKeys</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
+    IDeidentificationTarget Target(string container);
 }

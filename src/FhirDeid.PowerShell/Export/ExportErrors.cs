@@ -16,4 +16,9 @@ internal static class ExportErrors
             $"Export {export.JobId} was cancelled: what it has left in container '{export.Container}' is incomplete.", "Start a new export.", export.StatusUri),
         _ => null,
     };
+
+    /// <summary>The error of an export that has no files to read, or whose files must not be used; null when they are good.</summary>
+    public static FhirDeidException? EndError(this FhirExport export) => export.Status == FhirExportStatus.InProgress
+        ? new FhirDeidException("ExportInProgress", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has not ended.", "Run Wait-FhirExport first.", export.StatusUri)
+        : export.Error();
 }

@@ -100,11 +100,7 @@ public abstract class FhirExportCommand : ConnectedCommand
     {
         FhirExport export = Export;
         if (export.Status == FhirExportStatus.InProgress || export.Output.Length == 0) export = await Connection.GetExportAsync(export, cancellation);
-        if (export.Status == FhirExportStatus.InProgress)
-        {
-            throw new FhirDeidException("ExportInProgress", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has not ended.", "Run Wait-FhirExport first.", export.StatusUri);
-        }
-        return export.Error() is { } error ? throw error : export;
+        return export.EndError() is { } error ? throw error : export;
     }
 
     private FhirDeidException NoStatusUri() =>
