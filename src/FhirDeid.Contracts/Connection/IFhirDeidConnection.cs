@@ -31,11 +31,17 @@ public interface IFhirDeidConnection
     /// <exception cref="FhirDeidException"><c>FhirDeid.AccessTokenIsForFhirOnly</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
     IAsyncEnumerable<PublishedAnonymizationConfig> ListConfigsAsync(Func<string, bool> named, CancellationToken cancellation);
 
+    /// <summary>The request that <see cref="StartExportAsync"/> would send, checked and not sent.</summary>
+    /// <param name="request">What to export.</param>
+    /// <returns>The URL of the GET.</returns>
+    /// <exception cref="FhirDeidException">As <see cref="StartExportAsync"/> where nothing was sent.</exception>
+    Uri KickOffUri(FhirExportRequest request);
+
     /// <summary>Starts a de-identified export.</summary>
     /// <param name="request">What to export, with which configuration, where to. A blank configuration or container is refused.</param>
     /// <param name="cancellation">Stops waiting for the answer.</param>
     /// <returns>The accepted export.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigRequired</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigETagInvalid</c>, <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ResourceTypeInvalid</c>, <c>FhirDeid.GroupIdInvalid</c>, <c>FhirDeid.PeriodInvalid</c>, <c>FhirDeid.MaxCountInvalid</c>: nothing was sent. <c>FhirDeid.Forbidden</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.ExportRefused</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>: no export runs. <c>FhirDeid.ExportUncertain</c>: one may.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigRequired</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigETagInvalid</c>, <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ResourceTypeInvalid</c>, <c>FhirDeid.GroupIdInvalid</c>, <c>FhirDeid.PeriodInvalid</c>, <c>FhirDeid.MaxCountInvalid</c>, <c>FhirDeid.TypeFilterInvalid</c>, <c>FhirDeid.ConfigCollectionInvalid</c>, <c>FhirDeid.ParametersExclusive</c>: nothing was sent. <c>FhirDeid.Forbidden</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.ExportRefused</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>: no export runs. <c>FhirDeid.ExportUncertain</c>: one may.</exception>
     Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation);
 
     /// <summary>Asks once how an export stands.</summary>
@@ -44,6 +50,13 @@ public interface IFhirDeidConnection
     /// <returns>The export as it is now. A failed job is an export with status Failed, not an exception; so is one that was cancelled before, with status Cancelled. What the caller does not know of a completed one (configuration, container) is read from the manifest's request.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportNotFound</c>, <c>FhirDeid.Forbidden</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.ManifestInvalid</c>; <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>: asking again later can help.</exception>
     Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation);
+
+    /// <summary>Looks what an export has written into its container so far.</summary>
+    /// <param name="export">The export.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>Files and bytes; those of workers that the service has started over count too.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>, <c>FhirDeid.ContainerRequired</c>.</exception>
+    Task<FhirExportSize> MeasureExportAsync(FhirExport export, CancellationToken cancellation);
 
     /// <summary>Cancels an export that has not ended. One that has completed is left alone: a DELETE would take its manifest away.</summary>
     /// <param name="export">The export.</param>
