@@ -29,9 +29,11 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
     public IAsyncEnumerable<PublishedAnonymizationConfig> ListConfigsAsync(Func<string, bool> named, CancellationToken cancellation) =>
         ConfigPublishing.ListAsync(storage, named, cancellation);
 
+    public Uri KickOffUri(FhirExportRequest request) => service.Address(KickOff.Query(request));
+
     public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
-        Uri kickOff = service.Address(KickOff.Query(request));
+        Uri kickOff = KickOffUri(request);
         FhirAnswer answer = await service.GetAsync(kickOff, "application/fhir+json", cancellation, typeof(FhirResponseClassifier.KickOff)).ConfigureAwait(false);
         switch (answer.Status)
         {
@@ -63,8 +65,11 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             StorageAccountName = Context.StorageAccountName,
             Container = request.Container,
             ConfigName = request.ConfigName,
-            ConfigETag = KickOff.ETag(request.ConfigETag),
+            ConfigETag = request.ConfigETag.Length > 0 ? KickOff.ETag(request.ConfigETag) : "",
             ConfigSha256 = request.ConfigSha256,
+            ConfigCollectionReference = request.ConfigCollectionReference,
+            DeidentifyLocally = request.DeidentifyLocally,
+            KickOffUri = kickOff,
             StartedAt = DateTimeOffset.UtcNow,
         };
     }
@@ -86,6 +91,9 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             ConfigName = export.ConfigName,
             ConfigETag = export.ConfigETag,
             ConfigSha256 = export.ConfigSha256,
+            ConfigCollectionReference = export.ConfigCollectionReference,
+            DeidentifyLocally = export.DeidentifyLocally,
+            KickOffUri = export.KickOffUri,
             StartedAt = export.StartedAt,
         };
         if (JobFailure.Reason(answer.Body) is string reason && answer.Status >= 400)
@@ -96,10 +104,17 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         }
         switch (answer.Status)
         {
+            case 202 or 200 when export.Status == FhirExportStatus.Cancelled:
+                // Some services go on answering for a cancelled export as if nothing had happened.
+                now.Status = FhirExportStatus.Cancelled;
+                now.Issues = ["The service still answers for the cancelled export: its files may be incomplete."];
+                return now;
             case 202:
+                now.Progress = ServiceText.OneLine(answer.Progress);
+                now.RetryAfterSeconds = answer.RetryAfter?.TotalSeconds;
                 return now;
             case 200:
-                ExportManifest.Read(answer.Body, now);
+                await ReadManifestAsync(answer.Body, now, cancellation).ConfigureAwait(false);
                 return now;
             case 404 when export.Status == FhirExportStatus.Cancelled:
                 now.Status = FhirExportStatus.Cancelled;
@@ -111,6 +126,22 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
                 throw service.Refusal(answer, status);
         }
     }
+
+    private async Task ReadManifestAsync(BinaryData body, FhirExport export, CancellationToken cancellation)
+    {
+        HashSet<Uri> pages = [];
+        while (ExportManifest.Read(body, export) is { } next)
+        {
+            if (!FhirService.SameOrigin(next, Context.FhirServiceUri!)) throw FhirService.Foreign(next, Context.FhirServiceUri!);
+            if (!pages.Add(next)) throw ExportManifest.Invalid(export, "its pages lead in a circle");
+            FhirAnswer page = await service.GetAsync(next, "application/json", cancellation).ConfigureAwait(false);
+            if (page.Status != 200) throw service.Refusal(page, next);
+            body = page.Body;
+        }
+        ExportManifest.Conclude(export);
+    }
+
+    public Task<FhirExportSize> MeasureExportAsync(FhirExport export, CancellationToken cancellation) => storage.MeasureAsync(export, cancellation);
 
     public async Task<FhirExport> CancelExportAsync(FhirExport export, CancellationToken cancellation)
     {

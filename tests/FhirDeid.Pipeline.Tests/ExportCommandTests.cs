@@ -52,6 +52,51 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Equal(new DateTimeOffset(2026, 2, 1, 0, 0, 0, TimeSpan.Zero), request.Until);
     }
 
+    [Theory]
+    [InlineData("live")]
+    [InlineData("Clixml")]
+    [InlineData("JSON")]
+    public void An_earlier_export_is_what_to_go_on_from(string way)
+    {
+        FhirExport previous = Ended(Export("1"), FhirExportStatus.Completed);
+        previous.TransactionTime = new DateTimeOffset(2026, 2, 3, 4, 5, 6, TimeSpan.Zero);
+
+        Run("Start-FhirDeidExport research -ConfigName a -ConfigETag b -Since $a", Arrived(previous, way));
+
+        Assert.Equal(previous.TransactionTime, Assert.Single(_connection.Started).Since);
+    }
+
+    [Fact]
+    public void An_earlier_export_that_has_not_completed_is_nothing_to_go_on_from()
+    {
+        Assert.Contains("has not completed", Assert.Single(Try("Start-FhirDeidExport research -ConfigName a -ConfigETag b -Since $a", Export("1")).Streams.Error).ToString(), StringComparison.Ordinal);
+        Assert.Empty(_connection.Started);
+    }
+
+    [Fact]
+    public void All_that_an_export_can_be_of_goes_into_the_request()
+    {
+        Run("""
+            Start-FhirDeidExport research -ConfigName a -ConfigCollectionReference r.azurecr.io/c@sha256:00 -ResourceType Patient -TypeFilter 'Patient?gender=female' -NoParallel
+            Start-FhirDeidExport research -ConfigName a -ConfigETag b -IncludeHistory -IncludeDeleted
+            """);
+
+        FhirExportRequest one = _connection.Started[0], other = _connection.Started[1];
+        Assert.Equal(("r.azurecr.io/c@sha256:00", "Patient?gender=female", true), (one.ConfigCollectionReference, Assert.Single(one.TypeFilter), one.NoParallel));
+        Assert.Equal((true, true, false), (other.IncludeHistory, other.IncludeDeleted, other.NoParallel));
+    }
+
+    [Theory]
+    [InlineData("-ConfigName a -ConfigCollectionReference r.azurecr.io/c:latest", "The tag of an image can move")]
+    [InlineData("-DeidentifyLocally", "not de-identified")]
+    public void What_is_not_pinned_or_not_de_identified_is_warned_of(string arguments, string warning)
+    {
+        (_, PSDataStreams streams) = Try($"Start-FhirDeidExport research {arguments}");
+
+        Assert.Empty(streams.Error);
+        Assert.Contains(warning, Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void WhatIf_sends_nothing()
     {
@@ -132,7 +177,7 @@ public sealed class ExportCommandTests : IDisposable
     [InlineData("EndpointUnreachable")]
     public void An_outage_is_warned_of_once_and_waited_for(string id)
     {
-        FhirExport Fail(FhirExport export) => throw new FhirDeidException(id, FhirDeidErrorCategory.ResourceUnavailable, "Not now.", "Wait.");
+        FhirExport Fail(FhirExport export) => throw new FhirDeidException(id, FhirDeidErrorCategory.ResourceUnavailable, "Not now.", "Wait.") { IsTransient = true };
         _connection.Answer("1", Fail, Fail, export => Ended(export, FhirExportStatus.Completed));
 
         (Collection<PSObject> output, PSDataStreams streams) = Try("$a | Wait-FhirExport", Export("1"));
@@ -262,12 +307,7 @@ public sealed class ExportCommandTests : IDisposable
         export.TransactionTime = new DateTimeOffset(2026, 2, 3, 4, 5, 6, TimeSpan.Zero);
         export.Request = new Uri("https://lab.example/$export?_container=research");
         export.Output = [File("Patient", "https://x/a"), File("Observation", "https://x/b")];
-        object arrived = way switch
-        {
-            "Clixml" => PSSerializer.Deserialize(PSSerializer.Serialize(export, 2)),
-            "JSON" => AfterJson(export),
-            _ => export,
-        };
+        object arrived = Arrived(export, way);
         _connection.Answer("1", Same);
 
         Run("$a | Wait-FhirExport -TimeoutSeconds 0 -WarningAction SilentlyContinue", arrived);
@@ -314,6 +354,13 @@ public sealed class ExportCommandTests : IDisposable
 
         Fails(id, $"{function}; Test-Body -Body $a", body);
     }
+
+    private static object Arrived(FhirExport export, string way) => way switch
+    {
+        "Clixml" => PSSerializer.Deserialize(PSSerializer.Serialize(export, 2)),
+        "JSON" => AfterJson(export),
+        _ => export,
+    };
 
     private static FhirExport Same(FhirExport export) => export;
 

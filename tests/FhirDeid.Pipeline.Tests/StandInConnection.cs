@@ -41,10 +41,20 @@ internal sealed class StandInConnection : IFhirDeidConnection
         return Task.FromResult(new PublishedAnonymizationConfig { ConfigName = configName, ConfigETag = "\"0x1\"", ConfigSha256 = config.Sha256, Container = "anonymization" });
     }
 
+    public Uri KickOffUri(FhirExportRequest request) => new($"https://lab.example/$export?_container={request.Container}&_anonymizationConfig={request.ConfigName}");
+
+    public Func<FhirExportSize> Size { get; set; } = () => default;
+
+    public Task<FhirExportSize> MeasureExportAsync(FhirExport export, CancellationToken cancellation) => Task.FromResult(Size());
+
+    /// <summary>Runs while the service is asked to start an export.</summary>
+    public Action Starting { get; set; } = () => { };
+
     public Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
+        Starting();
         Started.Add(request);
-        return Task.FromResult(new FhirExport { JobId = "1", StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName });
+        return Task.FromResult(new FhirExport { JobId = "1", FhirServiceUri = Context.FhirServiceUri, StartedAt = DateTimeOffset.UtcNow, StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName });
     }
 
     public Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation)

@@ -88,6 +88,36 @@ internal sealed partial class BlobStorage
         }
     }
 
+    /// <summary>Counts what lies in an export's folder, <c>{time}-{job id}/</c>.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, and what the storage account says.</exception>
+    public async Task<FhirExportSize> MeasureAsync(FhirExport export, CancellationToken cancellation)
+    {
+        Fhir.KickOff.CheckContainer(export.Container);
+        BlobContainerClient container = Container(export.Container);
+        long files = 0, bytes = 0;
+        try
+        {
+            await foreach (BlobHierarchyItem folder in container.GetBlobsByHierarchyAsync(new GetBlobsByHierarchyOptions { Delimiter = "/" }, cancellation).ConfigureAwait(false))
+            {
+                if (!folder.IsPrefix || !folder.Prefix.EndsWith($"-{export.JobId}/", StringComparison.Ordinal)) continue;
+                await foreach (BlobItem blob in container.GetBlobsAsync(new GetBlobsOptions { Prefix = folder.Prefix }, cancellation).ConfigureAwait(false))
+                {
+                    files++;
+                    bytes += blob.Properties.ContentLength ?? 0;
+                }
+            }
+        }
+        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.ContainerNotFound)
+        {
+            // The service makes it with the first file.
+        }
+        catch (Exception e) when (Plain(e, $"to list container {export.Container}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+        return new FhirExportSize(files, bytes);
+    }
+
     /// <summary>Asks whether the caller gets in: lists a container or two.</summary>
     /// <returns>Why not, or null.</returns>
     public async Task<FhirDeidException?> ProbeAsync(CancellationToken cancellation)

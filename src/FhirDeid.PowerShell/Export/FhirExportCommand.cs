@@ -50,6 +50,18 @@ public abstract class FhirExportCommand : ConnectedCommand
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public string? ConfigSha256 { get; set; }
 
+    /// <summary>Image of a container registry that the configuration is in.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public string? ConfigCollectionReference { get; set; }
+
+    /// <summary>Whether the export is to be de-identified while it is received.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public bool DeidentifyLocally { get; set; }
+
+    /// <summary>The request that started the export.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public Uri? KickOffUri { get; set; }
+
     /// <summary>When the export was started.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     [DeserializedTime]
@@ -64,9 +76,21 @@ public abstract class FhirExportCommand : ConnectedCommand
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public Uri? Request { get; set; }
 
+    /// <summary>The manifest's requiresAccessToken.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public bool RequiresAccessToken { get; set; }
+
     /// <summary>The manifest's files.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public FhirExportFile[]? Output { get; set; }
+
+    /// <summary>The manifest's files of errors.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public FhirExportFile[]? ErrorOutput { get; set; }
+
+    /// <summary>The manifest's files of deletions.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public FhirExportFile[]? DeletedOutput { get; set; }
 
     /// <summary>What went wrong.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
@@ -87,12 +111,30 @@ public abstract class FhirExportCommand : ConnectedCommand
         ConfigName = ConfigName ?? "",
         ConfigETag = ConfigETag ?? "",
         ConfigSha256 = ConfigSha256 ?? "",
+        ConfigCollectionReference = ConfigCollectionReference ?? "",
+        DeidentifyLocally = DeidentifyLocally,
+        KickOffUri = KickOffUri,
         StartedAt = StartedAt,
         TransactionTime = TransactionTime,
         Request = Request,
+        RequiresAccessToken = RequiresAccessToken,
         Output = Output ?? [],
+        ErrorOutput = ErrorOutput ?? [],
+        DeletedOutput = DeletedOutput ?? [],
         Issues = Issues ?? [],
     };
+
+    /// <summary>Has the journal, where there is one, take over how an export stands now. That it cannot is no reason to fail: the service knows.</summary>
+    private protected static void Note(FhirExport export)
+    {
+        try
+        {
+            ExportJournal.Open()?.Update(export);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
 
     /// <summary>The export, asked for anew unless its files are known already.</summary>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportInProgress</c>, <c>FhirDeid.ExportFailed</c>, <c>FhirDeid.ExportCancelled</c>, <c>FhirDeid.NotDeidentified</c>: its files must not be used.</exception>

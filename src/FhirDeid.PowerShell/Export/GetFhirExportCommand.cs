@@ -3,17 +3,25 @@ using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Export;
 
-/// <summary>Asks the FHIR service how an export stands: running, completed with its files, or failed with its reason.</summary>
-/// <remarks>The service is asked once; Wait-FhirExport waits. An export that is known by its id alone takes its configuration and container from the service's manifest. The service forgets an export that is cancelled.</remarks>
+/// <summary>Asks the FHIR service how an export stands: running, completed with its files, or failed with its reason. Without parameters it lists the exports that you have started on this machine, in whatever session.</summary>
+/// <remarks>
+/// <para>The service is asked once; Wait-FhirExport waits. An export that is known by its id alone takes its configuration and container from the service's manifest. The service forgets an export that is cancelled.</para>
+/// <para>The list comes from a journal on this machine, yours alone. Exports of the connected service that had not ended are asked for again; others are listed as they were last known. Azure Automation has no journal.</para>
+/// </remarks>
+/// <example><code>Get-FhirExport</code>Lists the exports that were started here, also those of a window that is closed.</example>
+/// <example><code>Get-FhirExport | Where-Object Status -eq InProgress | Wait-FhirExport</code>Goes on waiting for all that still run.</example>
 /// <example><code>$export = $export | Get-FhirExport</code>Asks for an export anew.</example>
 /// <example><code>Get-FhirExport -JobId 42</code>Asks the connected service for an export by its id, such as one that another person has started.</example>
 /// <example><code>Get-FhirExport https://contoso.fhir.azurehealthcareapis.com/_operations/export/42 | Receive-FhirExport ./research</code>Takes up a completed export by its status URL.</example>
-[Cmdlet(VerbsCommon.Get, "FhirExport", DefaultParameterSetName = ByJobId)]
+[Cmdlet(VerbsCommon.Get, "FhirExport", DefaultParameterSetName = InJournal)]
 [OutputType(typeof(FhirExport))]
 public sealed class GetFhirExportCommand : FhirExportCommand
 {
     private const string ByStatusUri = "StatusUri";
     private const string ByJobId = "JobId";
+    private const string InJournal = "Journal";
+
+    private static readonly TimeSpan s_uncertainFor = TimeSpan.FromDays(7);
 
     /// <summary>Status URL of the export: the Content-Location that the service answered at kick-off.</summary>
     [Parameter(ParameterSetName = ByStatusUri, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
@@ -28,7 +36,55 @@ public sealed class GetFhirExportCommand : FhirExportCommand
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
+        if (ParameterSetName == InJournal)
+        {
+            await ListAsync(pipeline, cancellation);
+            return;
+        }
         if (ParameterSetName == ByJobId) StatusUri = new Uri($"{Connection.Context.FhirServiceUri!.AbsoluteUri.TrimEnd('/')}/_operations/export/{JobId}");
-        await pipeline.WriteObjectAsync(await Connection.GetExportAsync(Export, cancellation));
+        FhirExport export = await Connection.GetExportAsync(Export, cancellation);
+        Note(export);
+        await pipeline.WriteObjectAsync(export);
+    }
+
+    private async Task ListAsync(IPipeline pipeline, CancellationToken cancellation)
+    {
+        if (ExportJournal.Open() is not { } journal)
+        {
+            pipeline.WriteWarning("There is no journal here: exports are known by the objects that are kept of them, or by -JobId.");
+            return;
+        }
+        foreach ((string entry, FhirExport known) in journal.Read())
+        {
+            if (known.StatusUri is null)
+            {
+                if (DateTimeOffset.UtcNow - known.StartedAt > s_uncertainFor) ExportJournal.Remove(entry);
+                else pipeline.WriteWarning($"At {known.StartedAt:u} an export to container '{known.Container}' with configuration '{known.ConfigName}' was being started when the connection or the session ended: it may run. Look for a folder of that time in the container; the number behind its hyphen is the job id for Get-FhirExport -JobId.");
+                continue;
+            }
+            await pipeline.WriteObjectAsync(known.Status == FhirExportStatus.InProgress && known.FhirServiceUri == Connection.Context.FhirServiceUri
+                ? await AskAsync(known, pipeline, cancellation) : known);
+        }
+    }
+
+    private async Task<FhirExport> AskAsync(FhirExport known, IPipeline pipeline, CancellationToken cancellation)
+    {
+        try
+        {
+            FhirExport export = await Connection.GetExportAsync(known, cancellation);
+            Note(export);
+            return export;
+        }
+        catch (FhirDeidException error) when (error.ErrorId == "FhirDeid.ExportNotFound")
+        {
+            known.Status = FhirExportStatus.Cancelled;
+            known.Issues = ["The service no longer knows the export: it was cancelled or removed elsewhere."];
+            Note(known);
+        }
+        catch (FhirDeidException error)
+        {
+            await pipeline.WriteErrorAsync(error);
+        }
+        return known;
     }
 }
