@@ -41,6 +41,16 @@ public sealed class AnonymizationEngine : IAnonymization
     }
 
     /// <inheritdoc/>
+    public Func<IResourceAnonymizer> CreateAnonymizers(AnonymizationConfig config)
+    {
+        Anonymizer compiled = Anonymizer.Create(config.ToJson());
+        return () => new ResourceAnonymizer(compiled.Clone());
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, FhirResourceMark> Marks(string json, IEnumerable<string> resourceTypes) => PlanMarks.Of(json, resourceTypes);
+
+    /// <inheritdoc/>
     public Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>
         NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson(), path), path, destination, progress, cancellation);

@@ -6,7 +6,7 @@ using FhirDeid.Cloud.Storage;
 namespace FhirDeid.Cloud;
 
 /// <inheritdoc cref="IFhirDeidConnection"/>
-internal sealed class Connection(FhirDeidContext context, FhirService service, BlobStorage storage, ShownCredential credential, ControlPlane? controlPlane) : IFhirDeidConnection
+internal sealed class Connection(FhirDeidContext context, FhirService service, BlobStorage storage, ShownCredential credential, ControlPlane? controlPlane, FileTransfer transfer, Func<string, long> freeSpace) : IFhirDeidConnection
 {
     public FhirDeidContext Context
     {
@@ -155,10 +155,23 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         return now;
     }
 
-    public IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    public IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, FhirReadOptions options, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        RefuseUnconfirmed(export);
-        return ExportDownload.ReadAsync(storage, export, file, progress, cancellation);
+        RefuseUnconfirmed(export, options.AllowNotDeidentified);
+        return ExportDownload.ReadAsync(transfer, export, file, options, progress, cancellation);
+    }
+
+    public Task<string?> ReadConfigAsync(FhirExport export, CancellationToken cancellation) => ConfigPublishing.ReadAsync(storage, export, cancellation);
+
+    public async Task<IReadOnlyList<string>> CheckMarksAsync(FhirExport export, IReadOnlyDictionary<string, FhirResourceMark> marks, CancellationToken cancellation)
+    {
+        System.Collections.Concurrent.ConcurrentBag<string> findings = [];
+        await Parallel.ForEachAsync(export.Output.Where(file => marks.GetValueOrDefault(file.Type) != FhirResourceMark.None), new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellation },
+            async (file, stop) =>
+            {
+                if (await ExportDownload.CheckMarkAsync(transfer, export, file, marks[file.Type], stop).ConfigureAwait(false) is { } finding) findings.Add(finding);
+            }).ConfigureAwait(false);
+        return [.. findings.Order(StringComparer.Ordinal)];
     }
 
     public async Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
@@ -183,11 +196,10 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             "Wait for the export with Wait-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
     }
 
-    public Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force,
-        IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    public IAsyncEnumerable<ReceivedFhirFile> ReceiveExportAsync(FhirExport export, FhirReceiveOptions options, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        RefuseUnconfirmed(export);
-        return ExportDownload.ReceiveAsync(storage, export, file, destination, force, progress, cancellation);
+        RefuseUnconfirmed(export, options.AllowNotDeidentified || options.Deidentify is not null);
+        return new ExportDownload(storage, transfer, export, options, freeSpace, progress).ReceiveAsync(cancellation);
     }
 
     private Uri StatusUri(FhirExport export) =>
@@ -195,14 +207,19 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             ? status : throw FhirService.Foreign(export.StatusUri, Context.FhirServiceUri!);
 
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportNotCompleted</c>, <c>FhirDeid.NotDeidentified</c>.</exception>
-    private static void RefuseUnconfirmed(FhirExport export)
+    private static void RefuseUnconfirmed(FhirExport export, bool allowed)
     {
         if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors or FhirExportStatus.NotDeidentified))
         {
             throw new FhirDeidException("ExportNotCompleted", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has no files to receive: its status is {export.Status}.",
                 export.Status == FhirExportStatus.InProgress ? "Wait for it with Wait-FhirExport." : "Read its Issues, correct the cause, and start a new export.", export.StatusUri);
         }
-        if (export.Status == FhirExportStatus.NotDeidentified || !ExportManifest.Confirms(export))
+        if (!allowed && export.DeidentifyLocally)
+        {
+            throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError, $"Export {export.JobId} was asked for without de-identification: its files hold identified data.",
+                "Give the configuration to receive it with: Receive-FhirExport -AnonymizationConfig.", export.StatusUri);
+        }
+        if (!allowed && (export.Status == FhirExportStatus.NotDeidentified || !ExportManifest.Confirms(export)))
         {
             throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
                 $"The FHIR service does not confirm that export {export.JobId} used configuration '{export.ConfigName}': its files may hold identified data and are not received.",

@@ -410,7 +410,7 @@ public sealed class StatusTests : IAsyncLifetime
     {
         using HttpClient client = Credentials.EmulatorTrust.Client(_service.Emulator);
         Credentials.GivenToken token = new(StandIn.Token("a", TimeSpan.FromHours(1)), "a/.default");
-        Fhir.FhirService service = new(_service.Fhir, token, "a/.default", new Azure.Core.Pipeline.HttpClientTransport(client), TimeSpan.Zero);
+        Fhir.FhirService service = new(_service.Fhir, token, "a/.default", new Azure.Core.Pipeline.HttpClientTransport(client), TimeSpan.Zero, TimeSpan.FromMinutes(1));
 
         await Failure.Of("ForeignUrl", () => service.GetAsync(_service.Foreign, "application/json", TestContext.Current.CancellationToken));
 

@@ -121,7 +121,7 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Empty(Try("$a | Receive-FhirExport $b", export, Path.Combine(_folder, "labelled")).Streams.Warning);
 
         _connection.Unlabelled = 1;
-        Assert.Contains("Patient-1.ndjson: 1 of 1", Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
+        Assert.Contains("-2.ndjson: 1 of 1", Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -229,34 +229,76 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public void Received_files_have_names_of_our_own()
+    public void Files_go_into_a_folder_of_the_owner_alone()
     {
-        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        export.Output = [File("Patient", "https://x/../../etc/passwd"), File("Observation", "https://x/a"), File("Patient", "https://x/b")];
+        Run("$a | Receive-FhirExport $b -Unique", Ended(Export("1"), FhirExportStatus.Completed), Path.Combine(_folder, "new"));
 
-        Run("$a | Receive-FhirExport $b", export, Path.Combine(_folder, "new"));
-
-        Assert.Equal(["Patient-1.ndjson", "Observation-1.ndjson", "Patient-2.ndjson"], _connection.Received.Select(Path.GetFileName));
-        Assert.All(_connection.Received, path => Assert.Equal(Path.Combine(_folder, "new"), Path.GetDirectoryName(path)));
-        Assert.Empty(_connection.Asked);
+        Assert.Equal((Path.Combine(_folder, "new"), true, false), (_connection.Options!.Destination, _connection.Options.Unique, _connection.Options.AllowNotDeidentified));
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, System.IO.File.GetUnixFileMode(Path.Combine(_folder, "new")));
         }
     }
 
-    [Theory]
-    [InlineData("../Patient")]
-    [InlineData("Patient/x")]
-    [InlineData("")]
-    [InlineData("Patient\n")]
-    public void A_resource_type_that_is_a_path_is_refused(string type)
+    [Fact]
+    public void What_a_saved_export_says_of_itself_is_not_believed()
     {
-        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        export.Output = [File(type, "https://x/a")];
+        FhirExport saved = Ended(Export("1"), FhirExportStatus.Completed);
+        _connection.Answer("1", export => Ended(export, FhirExportStatus.NotDeidentified, "no proof"));
 
-        Fails("FhirDeid.ManifestInvalid", "$a | Receive-FhirExport -Destination $b", export, _folder);
+        Fails("FhirDeid.NotDeidentified", "$a | Receive-FhirExport $b", saved, _folder);
+        Fails("FhirDeid.NotDeidentified", "$a | Read-FhirExport", saved);
         Assert.Empty(_connection.Received);
+
+        Run("$a | Receive-FhirExport $b -AllowNotDeidentified", saved, _folder);
+        Assert.True(_connection.Options!.AllowNotDeidentified);
+    }
+
+    [Fact]
+    public void An_export_that_the_service_has_forgotten_is_received_only_where_no_proof_is_asked_for()
+    {
+        FhirExport saved = Ended(Export("1"), FhirExportStatus.Completed);
+        _connection.Answer("1", _ => throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, "Gone.", "Start it again."));
+
+        Fails("FhirDeid.ExportNotFound", "$a | Receive-FhirExport $b", saved, _folder);
+        Run("$a | Receive-FhirExport $b -AllowNotDeidentified", saved, _folder);
+        Assert.Single(_connection.Received);
+    }
+
+    [Fact]
+    public void Files_without_their_labels_make_an_export_one_that_is_not_de_identified()
+    {
+        _connection.Findings = () => ["Line 1 of Patient has no label"];
+        _connection.Answer("1", export => Ended(export, FhirExportStatus.Completed));
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try("$a | Wait-FhirExport", Export("1"));
+
+        FhirExport export = Assert.IsType<FhirExport>(Assert.Single(output).BaseObject);
+        Assert.Equal((FhirExportStatus.NotDeidentified, "Line 1 of Patient has no label"), (export.Status, Assert.Single(export.Issues)));
+        Assert.Contains("Line 1 of Patient", Assert.Single(streams.Error).ToString(), StringComparison.Ordinal);
+        Assert.True(Try("$a | New-ExportSasToken", Ended(Export("1"), FhirExportStatus.Completed)).Streams.Error.Count == 0 && _connection.Shared[^1].Export!.Status == FhirExportStatus.NotDeidentified);
+    }
+
+    [Fact]
+    public void Files_that_may_not_be_looked_at_are_warned_of()
+    {
+        _connection.Findings = () => throw new FhirDeidException("StorageForbidden", FhirDeidErrorCategory.PermissionDenied, "No role.", "Get one.");
+        _connection.Answer("1", export => Ended(export, FhirExportStatus.Completed));
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try("$a | Wait-FhirExport", Export("1"));
+
+        Assert.Equal(FhirExportStatus.Completed, Assert.IsType<FhirExport>(Assert.Single(output).BaseObject).Status);
+        Assert.Contains("No role.", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Duplicates_are_told_at_the_end()
+    {
+        _connection.Duplicates = 2;
+
+        (_, PSDataStreams streams) = Try("$a | Receive-FhirExport $b", Ended(Export("1"), FhirExportStatus.Completed), _folder);
+
+        Assert.Contains("2 resources more than once", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -266,17 +308,6 @@ public sealed class ExportCommandTests : IDisposable
 
         Fails("FhirDeid.ExportInProgress", "$a | Receive-FhirExport -Destination $b", Export("1"), _folder);
         Assert.Single(_connection.Asked);
-    }
-
-    [Fact]
-    public void Files_that_exist_are_replaced_by_Force_alone()
-    {
-        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        Run("$a | Receive-FhirExport $b", export, _folder);
-
-        Fails("FhirDeid.FileExists", "$a | Receive-FhirExport -Destination $b", export, _folder);
-        Run("$a | Receive-FhirExport -Destination $b -Force", export, _folder);
-        Assert.Equal(2, _connection.Received.Count);
     }
 
     [Fact]

@@ -60,7 +60,7 @@ internal sealed class StandInConnection : IFhirDeidConnection
     public Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation)
     {
         lock (Asked) Asked.Add(export);
-        Queue<Func<FhirExport, FhirExport>> answers = Answers[export.JobId];
+        if (!Answers.TryGetValue(export.JobId, out Queue<Func<FhirExport, FhirExport>>? answers)) return Task.FromResult(export);
         return Task.FromResult((answers.Count > 1 ? answers.Dequeue() : answers.Peek())(export));
     }
 
@@ -83,7 +83,7 @@ internal sealed class StandInConnection : IFhirDeidConnection
         foreach (PublishedAnonymizationConfig config in Configs.Where(config => named(config.ConfigName))) yield return config;
     }
 
-    public async IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, IProgress<FhirDeidProgress> progress, [EnumeratorCancellation] CancellationToken cancellation)
+    public async IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, FhirReadOptions options, IProgress<FhirDeidProgress> progress, [EnumeratorCancellation] CancellationToken cancellation)
     {
         try
         {
@@ -112,10 +112,26 @@ internal sealed class StandInConnection : IFhirDeidConnection
         });
     }
 
-    public async Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    public FhirReceiveOptions? Options { get; private set; }
+
+    public long Duplicates { get; set; }
+
+    public async IAsyncEnumerable<ReceivedFhirFile> ReceiveExportAsync(FhirExport export, FhirReceiveOptions options, IProgress<FhirDeidProgress> progress, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        Received.Add(destination);
-        await File.WriteAllTextAsync(destination, "{}\n", cancellation);
-        return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, UnlabelledCount = Unlabelled, FullName = destination, JobId = export.JobId };
+        Options = options;
+        foreach (FhirExportFile file in export.Output)
+        {
+            string path = Path.Combine(options.Destination, $"{file.Type}-{Received.Count + 1}.ndjson");
+            Received.Add(path);
+            await File.WriteAllTextAsync(path, "{}\n", cancellation);
+            yield return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, UnlabelledCount = Unlabelled, DuplicateCount = Duplicates, FullName = path, JobId = export.JobId };
+        }
     }
+
+    public Task<string?> ReadConfigAsync(FhirExport export, CancellationToken cancellation) => Task.FromResult<string?>(null);
+
+    /// <summary>What is wrong with the files of an export.</summary>
+    public Func<IReadOnlyList<string>> Findings { get; set; } = () => [];
+
+    public Task<IReadOnlyList<string>> CheckMarksAsync(FhirExport export, IReadOnlyDictionary<string, FhirResourceMark> marks, CancellationToken cancellation) => Task.FromResult(Findings());
 }

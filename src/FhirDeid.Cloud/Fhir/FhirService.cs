@@ -13,18 +13,24 @@ internal sealed class FhirService
     private readonly Uri _base;
     private readonly string _audience;
 
-    public FhirService(Uri baseUri, TokenCredential credential, string scope, HttpPipelineTransport? transport, TimeSpan retryDelay)
+    public FhirService(Uri baseUri, TokenCredential credential, string scope, HttpPipelineTransport? transport, TimeSpan retryDelay, TimeSpan networkTimeout)
     {
         _base = baseUri;
         _audience = scope[..^"/.default".Length];
         PipelineOptions options = new()
         {
-            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30) },
+            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30), NetworkTimeout = networkTimeout },
             Diagnostics = { IsLoggingContentEnabled = false, IsTelemetryEnabled = false, IsDistributedTracingEnabled = false },
         };
         if (transport is not null) options.Transport = transport;
         _pipeline = HttpPipelineBuilder.Build(options, [], [new OriginBearer(credential, scope, baseUri)], new FhirResponseClassifier());
     }
+
+    /// <summary>What requests go through; files too, where they lie at the service's own address.</summary>
+    public HttpPipeline Pipeline => _pipeline;
+
+    /// <summary>Whether a URL leads to the service's own origin.</summary>
+    public bool Owns(Uri? uri) => uri is not null && SameOrigin(uri, _base);
 
     /// <summary>The address of something below the base URL.</summary>
     /// <param name="relative">Path and query, escaped, without a leading slash.</param>

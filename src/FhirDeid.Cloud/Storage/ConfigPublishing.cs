@@ -125,6 +125,30 @@ internal static class ConfigPublishing
         }
     }
 
+    /// <inheritdoc cref="IFhirDeidConnection.ReadConfigAsync"/>
+    public static async Task<string?> ReadAsync(BlobStorage storage, FhirExport export, CancellationToken cancellation)
+    {
+        if (storage.Endpoint is null || export.ConfigName.Length == 0 || export.ConfigETag.Length == 0) return null;
+        try
+        {
+            BlobDownloadOptions pinned = new() { Conditions = new BlobRequestConditions { IfMatch = new ETag(export.ConfigETag) } };
+            BlobDownloadResult there = await storage.Container(ContainerName).GetBlobClient(export.ConfigName).DownloadContentAsync(pinned, cancellation).ConfigureAwait(false);
+            return there.Content.ToString();
+        }
+        catch (RequestFailedException e) when (e.Status is 401 or 403 or 404 or 412)
+        {
+            return null;
+        }
+        catch (FhirDeidException e) when (e.ErrorId == "FhirDeid.AccessTokenIsForFhirOnly")
+        {
+            return null;
+        }
+        catch (Exception e) when (storage.Plain(e, $"the configuration '{export.ConfigName}' in container {ContainerName}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+    }
+
     private static PublishedAnonymizationConfig Published(BlobStorage storage, string configName, BlobDownloadResult there) => new()
     {
         ConfigName = configName,

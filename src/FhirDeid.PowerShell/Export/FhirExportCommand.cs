@@ -1,5 +1,7 @@
 using System.Management.Automation;
 using FhirDeid.PowerShell.Connect;
+using FhirDeid.PowerShell.Loading;
+using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Export;
 
@@ -136,17 +138,52 @@ public abstract class FhirExportCommand : ConnectedCommand
         }
     }
 
-    /// <summary>The export, asked for anew unless its files are known already.</summary>
+    /// <summary>The export as the service has it now: what an object says of itself may have been written by anyone.</summary>
+    /// <param name="allowNotDeidentified">Takes an export that is not confirmed as de-identified, and one that the service has forgotten but whose files are known.</param>
+    /// <param name="cancellation">Stops.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportInProgress</c>, <c>FhirDeid.ExportFailed</c>, <c>FhirDeid.ExportCancelled</c>, <c>FhirDeid.NotDeidentified</c>: its files must not be used.</exception>
-    private protected async Task<FhirExport> CompletedExportAsync(CancellationToken cancellation)
+    private protected async Task<FhirExport> CompletedExportAsync(bool allowNotDeidentified, CancellationToken cancellation)
     {
         FhirExport export = Export;
-        if (export.Status == FhirExportStatus.InProgress || export.Output.Length == 0) export = await Connection.GetExportAsync(export, cancellation);
+        try
+        {
+            export = await Connection.GetExportAsync(export, cancellation);
+        }
+        catch (FhirDeidException gone) when (gone.ErrorId == "FhirDeid.ExportNotFound" && allowNotDeidentified && export.Output.Length > 0)
+        {
+        }
         if (export.Status == FhirExportStatus.InProgress)
         {
             throw new FhirDeidException("ExportInProgress", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has not ended.", "Run Wait-FhirExport first.", export.StatusUri);
         }
-        return export.Error() is { } error ? throw error : export;
+        return export.Error() is { } error && !(allowNotDeidentified && export.Status == FhirExportStatus.NotDeidentified) ? throw error : export;
+    }
+
+    /// <summary>What the configuration of an export leaves on every resource, where that can be known.</summary>
+    private protected async Task<IReadOnlyDictionary<string, FhirResourceMark>> MarksAsync(FhirExport export, IPipeline pipeline, CancellationToken cancellation)
+    {
+        string? config = export.DeidentifyLocally ? null : await Connection.ReadConfigAsync(export, cancellation);
+        if (config is not null) return Engine.Anonymization.Marks(config, export.Output.Select(file => file.Type).Distinct());
+        pipeline.WriteVerbose($"Export {export.JobId}: the version of the configuration that it was started with cannot be read any more, so that it is not known which labels every resource must bear.");
+        return new Dictionary<string, FhirResourceMark>();
+    }
+
+    /// <summary>A completed export, with its status set by what its files show: their beginnings are looked at.</summary>
+    private protected async Task<FhirExport> LookedIntoAsync(FhirExport export, IPipeline pipeline, CancellationToken cancellation)
+    {
+        if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors)) return export;
+        try
+        {
+            IReadOnlyList<string> findings = await Connection.CheckMarksAsync(export, await MarksAsync(export, pipeline, cancellation), cancellation);
+            if (findings.Count == 0) return export;
+            export.Status = FhirExportStatus.NotDeidentified;
+            export.Issues = [.. findings, .. export.Issues];
+        }
+        catch (FhirDeidException error)
+        {
+            pipeline.WriteWarning($"Export {export.JobId}: its files could not be looked at for the labels of de-identification. {error.Message}");
+        }
+        return export;
     }
 
     private FhirDeidException NoStatusUri() =>

@@ -43,10 +43,11 @@ public sealed class WaitFhirExportCommand : FhirExportCommand
         {
             Timeout = TimeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             ErrorOnTimeout = ErrorOnTimeout,
-            Ended = (export, _) =>
+            Ended = async (export, stop) =>
             {
+                export = await LookedIntoAsync(export, pipeline, stop);
                 Note(export);
-                return Task.FromResult(export);
+                return export;
             },
         };
         return wait.RunAsync(_exports, cancellation);
