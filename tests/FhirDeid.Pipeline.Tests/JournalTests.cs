@@ -162,6 +162,18 @@ public sealed class JournalTests : IDisposable
     }
 
     [Fact]
+    public void An_export_from_the_pipeline_is_asked_for_and_anything_else_is_no_list()
+    {
+        Run(Start);
+        FhirExport other = new() { JobId = "2", StatusUri = new Uri("https://lab.example/_operations/export/2"), Container = "other" };
+        _connection.Answer("2", same => same);
+
+        Assert.Equal(["2", "1"], Run("[PSCustomObject]@{ JobId = '2' }, [PSCustomObject]@{ JobId = '1' } | Get-FhirExport").Select(export => (string)export.Properties["JobId"].Value));
+        Assert.Equal("2", Assert.IsType<FhirExport>(Assert.Single(Run("$a | Get-FhirExport", other)).BaseObject).JobId);
+        Assert.StartsWith("FhirDeid.StatusUriInvalid", Assert.Single(Try("[PSCustomObject]@{ Container = 'x' } | Get-FhirExport").Streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_stopped_export_is_noted_as_that()
     {
         PSObject export = Assert.Single(Run(Start));

@@ -13,39 +13,42 @@ namespace FhirDeid.PowerShell.Export;
 /// <example><code>$export = $export | Get-FhirExport</code>Asks for an export anew.</example>
 /// <example><code>Get-FhirExport -JobId 42</code>Asks the connected service for an export by its id, such as one that another person has started.</example>
 /// <example><code>Get-FhirExport https://contoso.fhir.azurehealthcareapis.com/_operations/export/42 | Receive-FhirExport ./research</code>Takes up a completed export by its status URL.</example>
-[Cmdlet(VerbsCommon.Get, "FhirExport", DefaultParameterSetName = InJournal)]
+[Cmdlet(VerbsCommon.Get, "FhirExport")]
 [OutputType(typeof(FhirExport))]
 public sealed class GetFhirExportCommand : FhirExportCommand
 {
-    private const string ByStatusUri = "StatusUri";
-    private const string ByJobId = "JobId";
-    private const string InJournal = "Journal";
-
     private static readonly TimeSpan s_uncertainFor = TimeSpan.FromDays(7);
 
     /// <summary>Status URL of the export: the Content-Location that the service answered at kick-off.</summary>
-    [Parameter(ParameterSetName = ByStatusUri, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
     public override Uri StatusUri { get; set; } = null!;
 
     /// <summary>The service's job id: a number.</summary>
-    [Parameter(ParameterSetName = ByStatusUri, ValueFromPipelineByPropertyName = true)]
-    [Parameter(ParameterSetName = ByJobId, Mandatory = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(ValueFromPipelineByPropertyName = true)]
     [ValidatePattern("^[0-9]{1,19}\\z")]
     public override string? JobId { get; set; }
 
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        if (ParameterSetName == InJournal)
+        if (StatusUri is null && JobId is null)
         {
+            if (MyInvocation.ExpectingInput) throw NoExport();
             await ListAsync(pipeline, cancellation);
             return;
         }
-        if (ParameterSetName == ByJobId) StatusUri = new Uri($"{Connection.Context.FhirServiceUri!.AbsoluteUri.TrimEnd('/')}/_operations/export/{JobId}");
-        FhirExport export = await Connection.GetExportAsync(Export, cancellation);
+        bool byId = StatusUri is null;
+        if (byId) StatusUri = new Uri($"{Connection.Context.FhirServiceUri!.AbsoluteUri.TrimEnd('/')}/_operations/export/{JobId}");
+        FhirExport asked = Export;
+        // The next object from the pipeline may have an id alone too.
+        if (byId) StatusUri = null!;
+        FhirExport export = await Connection.GetExportAsync(asked, cancellation);
         Note(export);
         await pipeline.WriteObjectAsync(export);
     }
+
+    private static FhirDeidException NoExport() => new("StatusUriInvalid", FhirDeidErrorCategory.InvalidArgument, "What comes from the pipeline is no export: it has neither a StatusUri nor a JobId.",
+        "Look whether the variable holds an export; without pipeline and parameters, Get-FhirExport lists what was started here.");
 
     private async Task ListAsync(IPipeline pipeline, CancellationToken cancellation)
     {
