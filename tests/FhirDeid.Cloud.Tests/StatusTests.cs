@@ -317,7 +317,7 @@ public sealed class StatusTests : IAsyncLifetime
     [InlineData(403, "Unable to get access token for storage account.", "system-assigned identity on")]
     [InlineData(404, "The storage account not found.", "does not exist")]
     [InlineData(413, "The FHIR Server ran out of memory while processing an export job.", "fewer resource types")]
-    [InlineData(429, "Database was throttled.", "Database was throttled.")]
+    [InlineData(429, "Database was throttled.", "fewer resources at a time (-MaxCount)")]
     [InlineData(500, "Unknown Error.", "gives no reason")]
     public async Task A_failed_job_is_an_export_that_says_what_to_do_whatever_the_status(int status, string reason, string expected)
     {

@@ -26,6 +26,7 @@ internal sealed partial class ExportDownload
     private readonly Func<string, long> _freeSpace;
     private readonly IProgress<FhirDeidProgress> _progress;
     private readonly Dictionary<string, HashSet<UInt128>> _seen = [];
+    private ILookup<string, string> _partials = Array.Empty<string>().ToLookup(name => name);
     private long _bytes;
     private int _files;
     private long _reported;
@@ -56,6 +57,7 @@ internal sealed partial class ExportDownload
         foreach (FhirExportFile file in _export.Output) _transfer.Check(_export, file);
         try
         {
+            _partials = Directory.EnumerateFiles(Folder, "*.ndjson.*.partial").ToLookup(NameOf, StringComparer.Ordinal);
             (ledger, files, replaced) = OpenLedger();
             await CheckSpaceAsync(files, cancellation).ConfigureAwait(false);
             ledger.Write(Folder);
@@ -73,7 +75,7 @@ internal sealed partial class ExportDownload
             await foreach (ReceivedFhirFile file in received.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false)) yield return file;
             await running.ConfigureAwait(false);
             ledger.Complete = true;
-            foreach (string leftover in ledger.Files.SelectMany(Partials).Concat(replaced)) File.Delete(leftover);
+            foreach (string leftover in ledger.Files.SelectMany(entry => _partials[entry.Name]).Concat(replaced)) File.Delete(leftover);
         }
         finally
         {
@@ -217,7 +219,7 @@ internal sealed partial class ExportDownload
         foreach ((FhirExportFile file, ExportLedger.Entry entry, _) in files)
         {
             if (!sizes.TryGetValue(file.Url!.GetLeftPart(UriPartial.Path), out long size)) continue;
-            long there = Partials(entry).Append(Path.Combine(Folder, entry.Name)).Where(File.Exists).Sum(path => new FileInfo(path).Length);
+            long there = _partials[entry.Name].Append(Path.Combine(Folder, entry.Name)).Where(File.Exists).Sum(path => new FileInfo(path).Length);
             needed += Math.Max(0, size - there);
         }
         long free = _freeSpace(Folder);
@@ -227,7 +229,12 @@ internal sealed partial class ExportDownload
     private FhirDeidException DiskFull(string why, Exception? cause = null) => new("DiskFull", FhirDeidErrorCategory.LimitsExceeded,
         $"The disk of {Folder} has no room for the export: {why}.", "Make room or choose another folder, and run the command again: it goes on where it ended.", Folder, cause);
 
-    private IEnumerable<string> Partials(ExportLedger.Entry entry) => Directory.EnumerateFiles(Folder, entry.Name + ".*.partial");
+    /// <summary>The file that a partial one is of.</summary>
+    private static string NameOf(string partial)
+    {
+        string name = Path.GetFileName(partial);
+        return name[..(name.IndexOf(".ndjson.", StringComparison.Ordinal) + ".ndjson".Length)];
+    }
 
     /// <summary>Receives one file: takes it as it is where it is complete, goes on with its beginning where there is one, or fetches it whole.</summary>
     private async Task<ReceivedFhirFile> ReceiveAsync(FhirExportFile file, ExportLedger.Entry entry, bool isKnown, CancellationToken cancellation)
@@ -241,12 +248,11 @@ internal sealed partial class ExportDownload
                 using FileState state = new(this, file);
                 try
                 {
-                    return await FetchAsync(file, entry, path, state, cancellation).ConfigureAwait(false);
+                    return await FetchAsync(file, entry, path, attempt == 1 ? [.. _partials[entry.Name]] : [], state, cancellation).ConfigureAwait(false);
                 }
                 catch (RestartException) when (attempt <= MaxRestarts)
                 {
                     state.Forget();
-                    foreach (string partial in Partials(entry)) File.Delete(partial);
                 }
                 catch (RestartException)
                 {
@@ -314,7 +320,7 @@ internal sealed partial class ExportDownload
         return state.Received(path);
     }
 
-    private async Task<ReceivedFhirFile> FetchAsync(FhirExportFile file, ExportLedger.Entry entry, string path, FileState state, CancellationToken cancellation)
+    private async Task<ReceivedFhirFile> FetchAsync(FhirExportFile file, ExportLedger.Entry entry, string path, string[] beginnings, FileState state, CancellationToken cancellation)
     {
         ExportedLines lines = new(file, entry.Name, _options.Deidentify is null ? Mark(file.Type) : FhirResourceMark.None);
         using IResourceAnonymizer? anonymizer = _options.Deidentify?.Invoke();
@@ -324,14 +330,14 @@ internal sealed partial class ExportDownload
         try
         {
             string? etag = null;
-            if (IsVerbatim && Partials(entry).ToArray() is [string beginning] && ETagOf(entry, beginning) is { } version)
+            if (IsVerbatim && beginnings is [string beginning] && ETagOf(entry, beginning) is { } version)
             {
                 (partial, etag, keep) = (beginning, version, true);
                 target = await GoOnAsync(lines, beginning, state, cancellation).ConfigureAwait(false);
             }
             else
             {
-                foreach (string other in Partials(entry)) File.Delete(other);
+                foreach (string other in beginnings) File.Delete(other);
             }
 
             FileContent content;
@@ -367,6 +373,11 @@ internal sealed partial class ExportDownload
             cancellation.ThrowIfCancellationRequested();
             File.Move(partial!, path, overwrite: _options.Force);
             return state.Received(path);
+        }
+        catch (RestartException)
+        {
+            keep = false;
+            throw;
         }
         catch (FhirDeidException e) when (e.ErrorId is "FhirDeid.FileInvalid" or "FhirDeid.NotDeidentified" or "FhirDeid.ResourceInvalid" or "FhirDeid.BlobChanged" or "FhirDeid.BlobNotFound")
         {
