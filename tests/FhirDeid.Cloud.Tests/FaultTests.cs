@@ -88,6 +88,7 @@ public sealed class FaultTests : IAsyncLifetime
         Fault(Receive, "connection reset in the file", "1 file, 2 requests", bench => bench.ReceiveAsync(Once(Cut(Content, 70_000)))),
         Fault(Receive, "connection reset in the file, eight times further on", "1 file, 9 requests", bench => bench.ReceiveAsync(FurtherOn(8))),
         Fault(Receive, "connection reset in the file, and nothing answers after it", "FhirDeid.StorageUnreachable, 5 requests, keeps the beginning; again: 1 file", bench => bench.ReceiveAsync(InTurn(Cut(Content, 70_000), Reset, Reset, Reset, Reset))),
+        Fault(Receive, "cut off when every byte had come: nothing is left to ask for", "FhirDeid.StorageUnreachable, 5 requests, keeps the beginning; again: 1 file", bench => bench.ReceiveAsync(InTurn(Cut([.. Content, (byte)'x'], Content.Length), Reset, Reset, Reset, Reset))),
         Fault(Receive, "a socket that says nothing in the middle of the file", "1 file, 2 requests", bench => bench.Patience(2000).ReceiveAsync(Once(SilentAfter(70_000)))),
         Fault(Receive, "a token that the storage account no longer takes", "1 file, 2 requests", bench => bench.ReceiveAsync(Once(Expired))),
         Fault(Receive, "no role on the storage account", "FhirDeid.StorageForbidden, 1 request; again: 1 file", bench => bench.ReceiveAsync(Always(StandIn.Answer(403, headers: ("x-ms-error-code", "AuthorizationPermissionMismatch"))))),

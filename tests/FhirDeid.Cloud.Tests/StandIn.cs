@@ -196,11 +196,11 @@ public sealed class StandIn : IAsyncDisposable
         if (context.Request.Headers.Range is [{ } range])
         {
             start = int.Parse(range["bytes=".Length..^1], System.Globalization.CultureInfo.InvariantCulture);
-            context.Response.StatusCode = 206;
-            context.Response.Headers.ContentRange = $"bytes {start}-{bytes.Length - 1}/{bytes.Length}";
+            context.Response.StatusCode = start < bytes.Length ? 206 : 416;
+            context.Response.Headers.ContentRange = start < bytes.Length ? $"bytes {start}-{bytes.Length - 1}/{bytes.Length}" : $"bytes */{bytes.Length}";
         }
-        context.Response.ContentLength = bytes.Length - start;
-        await context.Response.Body.WriteAsync(bytes.AsMemory(start), context.RequestAborted);
+        context.Response.ContentLength = Math.Max(0, bytes.Length - start);
+        if (start < bytes.Length) await context.Response.Body.WriteAsync(bytes.AsMemory(start), context.RequestAborted);
     }
 
     public static void DescribeBlob(HttpContext context, string etag)

@@ -144,6 +144,45 @@ public sealed class WaitTests
         Assert.Single(_pipeline.Objects);
     }
 
+    private static readonly (FaultRow Row, Func<WaitTests, Task> Run)[] s_faults =
+    [
+        (new FaultRow("wait", "202 for ever, -TimeoutSeconds 10800", "InProgress after 3:00:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromHours(3), false, Running())),
+        (new FaultRow("wait", "202 for ever, -TimeoutSeconds 10800 -ErrorOnTimeout", "InProgress and FhirDeid.ExportTimeout after 3:00:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromHours(3), true, Running())),
+        (new FaultRow("wait", "202 with Retry-After: 120, then the end", "Completed after 0:02:00"), test => test.WaitAsync(null, false, Running(120), Ended)),
+        (new FaultRow("wait", "202 with a time of day as Retry-After, then the end", "Completed after 0:05:00"), test => test.WaitAsync(null, false, Running(1_790_000_000), Ended)),
+        (new FaultRow("wait", "429 with Retry-After: 90, then the end", "Completed after 0:01:30, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromSeconds(90)), Ended)),
+        (new FaultRow("wait", "429 with an hour as Retry-After, then the end", "Completed after 0:05:00, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromHours(1)), Ended)),
+        (new FaultRow("wait", "three 503 with Retry-After: 10, then the end", "Completed after 0:00:30, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromSeconds(10)), Busy(TimeSpan.FromSeconds(10)), Busy(TimeSpan.FromSeconds(10)), Ended)),
+        (new FaultRow("wait", "503 with Retry-After: 60 for ever", "FhirDeid.Throttled after 0:30:00, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromSeconds(60)))),
+        (new FaultRow("wait", "404: cancelled elsewhere", "FhirDeid.ExportNotFound after 0:00:00"), test => test.WaitAsync(null, false, _ => throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, "Gone.", "Start again."))),
+        (new FaultRow("wait", "the job has failed", "Failed and FhirDeid.ExportFailed after 0:00:00"), test => test.WaitAsync(null, false, export => { export.Status = FhirExportStatus.Failed; return export; })),
+    ];
+
+    public static TheoryData<string> Faults() => [.. s_faults.Select(fault => fault.Row.Name)];
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task Each_fault_ends_as_documented(string name)
+    {
+        (FaultRow row, Func<WaitTests, Task> run) = s_faults.Single(fault => fault.Row.Name == name);
+
+        await run(this);
+
+        string end = string.Join(" and ", _pipeline.Objects.OfType<FhirExport>().Select(export => export.Status.ToString()).Concat(_pipeline.Errors.Select(error => error.ErrorId)));
+        end += $" after {(int)_clock.Elapsed.TotalHours}:{_clock.Elapsed:mm\\:ss}";
+        if (!_pipeline.Warnings.IsEmpty) end += $", {_pipeline.Warnings.Count} warning";
+        Assert.Equal(row.End, end);
+    }
+
+    [Fact]
+    public void The_page_lists_the_faults_that_were_run() => ReliabilityPage.Check("waiting", s_faults.Select(fault => fault.Row));
+
+    private Task WaitAsync(TimeSpan? timeout, bool errorOnTimeout, params Func<FhirExport, FhirExport>[] answers)
+    {
+        Answer(answers);
+        return WaitAsync(timeout, errorOnTimeout);
+    }
+
     /// <summary>A pipeline that keeps what is written to it.</summary>
     private sealed class Recorder : IPipeline, IProgress<FhirDeidProgress>
     {

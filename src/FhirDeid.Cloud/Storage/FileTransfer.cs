@@ -80,13 +80,18 @@ internal sealed class FileTransfer(BlobStorage storage, FhirService service, Tim
         {
             await pipeline.SendAsync(message, cancellation).ConfigureAwait(false);
             Response response = message.Response;
+            bool ranged = ContentRangeHeaderValue.TryParse(Header(response, "Content-Range"), out ContentRangeHeaderValue? range);
+            if (offset > 0 && (response.Status == 416 || (response.Status == 206 && range?.From is null)))
+            {
+                // Nothing is left: all had come when the transfer was cut off. Anything else is another file.
+                return range?.Length == offset ? new Part(Stream.Null, offset, offset, etag, false) : throw new RestartException();
+            }
             if (response.Status is not (200 or 206)) throw await RefusalAsync(message, file, cancellation).ConfigureAwait(false);
             long start = 0;
             long? length = long.TryParse(Header(response, "Content-Length"), NumberStyles.None, CultureInfo.InvariantCulture, out long sent) ? sent : null;
             if (response.Status == 206)
             {
-                if (!ContentRangeHeaderValue.TryParse(Header(response, "Content-Range"), out ContentRangeHeaderValue? range) || range.From is not { } from)
-                    throw Broken(file, "a part of the file comes without saying which");
+                if (!ranged || range!.From is not { } from) throw Broken(file, "a part of the file comes without saying which");
                 (start, length) = (from, range.Length);
             }
             string? version = Header(response, "ETag") is { Length: > 2 } given && given[0] == '"' ? given : null;
