@@ -368,7 +368,6 @@ internal sealed partial class ExportDownload
             }
             keep = false;
             lines.CheckCount();
-            target.Flush(flushToDisk: true);
             await target.DisposeAsync().ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
             File.Move(partial!, path, overwrite: _options.Force);
