@@ -313,8 +313,9 @@ internal sealed partial class ExportDownload
             await foreach (ExportedLines.Line line in lines.ReadAsync(stream, cancellation).ConfigureAwait(false))
             {
                 state.Count(line);
-                state.Write(line.Bytes);
+                await state.WriteAsync(line.Bytes, null, cancellation).ConfigureAwait(false);
             }
+            await state.FlushAsync(null, cancellation).ConfigureAwait(false);
         }
         lines.CheckCount();
         return state.Received(path);
@@ -366,6 +367,7 @@ internal sealed partial class ExportDownload
                 if (anonymizer is null) await state.WriteAsync(line.Bytes, target, cancellation).ConfigureAwait(false);
                 else if (line.Resource is not null) await state.WriteAsync(Anonymized(anonymizer, line.Bytes), target, cancellation).ConfigureAwait(false);
             }
+            await state.FlushAsync(target, cancellation).ConfigureAwait(false);
             keep = false;
             lines.CheckCount();
             await target.DisposeAsync().ConfigureAwait(false);
@@ -386,7 +388,12 @@ internal sealed partial class ExportDownload
         }
         finally
         {
-            if (target is not null) await target.DisposeAsync().ConfigureAwait(false);
+            if (target is { CanWrite: true })
+            {
+                // What has come is kept for the next run, also what was not written yet.
+                if (keep) await state.FlushAsync(target, CancellationToken.None).ConfigureAwait(false);
+                await target.DisposeAsync().ConfigureAwait(false);
+            }
             if (!keep && partial is not null && File.Exists(partial)) File.Delete(partial);
         }
     }
@@ -394,7 +401,7 @@ internal sealed partial class ExportDownload
     /// <summary>Takes up a partial file: its lines are checked again, and what follows the last whole one is cut off.</summary>
     private static async Task<FileStream> GoOnAsync(ExportedLines lines, string partial, FileState state, CancellationToken cancellation)
     {
-        FileStream target = new(partial, new FileStreamOptions { Access = FileAccess.ReadWrite, Share = FileShare.None, BufferSize = 128 * 1024, Options = FileOptions.Asynchronous });
+        FileStream target = new(partial, new FileStreamOptions { Access = FileAccess.ReadWrite, Share = FileShare.None, BufferSize = 0, Options = FileOptions.Asynchronous });
         try
         {
             target.SetLength(await EndOfLinesAsync(target, cancellation).ConfigureAwait(false));
@@ -402,8 +409,9 @@ internal sealed partial class ExportDownload
             await foreach (ExportedLines.Line line in lines.ReadAsync(target, cancellation).ConfigureAwait(false))
             {
                 state.Count(line);
-                state.Write(line.Bytes);
+                await state.WriteAsync(line.Bytes, null, cancellation).ConfigureAwait(false);
             }
+            await state.FlushAsync(null, cancellation).ConfigureAwait(false);
             target.Position = target.Length;
             return target;
         }
@@ -469,6 +477,8 @@ internal sealed partial class ExportDownload
     {
         private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         private readonly List<UInt128> _added = [];
+        private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
+        private int _used;
         private long _resources, _unlabelled, _length;
 
         public long Duplicates { get; private set; }
@@ -501,16 +511,32 @@ internal sealed partial class ExportDownload
             _added.Clear();
         }
 
-        public void Write(ReadOnlySequence<byte> bytes)
+        /// <summary>Takes bytes into the sums, and writes them where there is a target; some of them only with the next ones.</summary>
+        public async ValueTask WriteAsync(ReadOnlySequence<byte> bytes, FileStream? target, CancellationToken cancellation)
         {
             _length += bytes.Length;
-            foreach (ReadOnlyMemory<byte> segment in bytes) _hash.AppendData(segment.Span);
+            if (bytes.Length > _buffer.Length - _used) await FlushAsync(target, cancellation).ConfigureAwait(false);
+            if (bytes.Length <= _buffer.Length)
+            {
+                bytes.CopyTo(_buffer.AsSpan(_used));
+                _used += (int)bytes.Length;
+                return;
+            }
+            foreach (ReadOnlyMemory<byte> segment in bytes)
+            {
+                _hash.AppendData(segment.Span);
+                if (target is not null) await target.WriteAsync(segment, cancellation).ConfigureAwait(false);
+            }
         }
 
-        public async Task WriteAsync(ReadOnlySequence<byte> bytes, FileStream target, CancellationToken cancellation)
+        /// <summary>Writes what is left.</summary>
+        public async ValueTask FlushAsync(FileStream? target, CancellationToken cancellation)
         {
-            Write(bytes);
-            foreach (ReadOnlyMemory<byte> segment in bytes) await target.WriteAsync(segment, cancellation).ConfigureAwait(false);
+            int length = _used;
+            _used = 0;
+            if (length == 0) return;
+            _hash.AppendData(_buffer.AsSpan(0, length));
+            if (target is not null) await target.WriteAsync(_buffer.AsMemory(0, length), cancellation).ConfigureAwait(false);
         }
 
         public ReceivedFhirFile Received(string path) => new()
@@ -525,7 +551,11 @@ internal sealed partial class ExportDownload
             JobId = download?._export.JobId ?? "",
         };
 
-        public void Dispose() => _hash.Dispose();
+        public void Dispose()
+        {
+            _hash.Dispose();
+            ArrayPool<byte>.Shared.Return(_buffer);
+        }
     }
 
     /// <inheritdoc cref="ICloud.VerifyAsync"/>
@@ -646,7 +676,7 @@ internal sealed partial class ExportDownload
     /// <summary>Opens a new file that its owner alone can read.</summary>
     public static FileStream Create(string path, FileMode mode)
     {
-        FileStreamOptions options = new() { Mode = mode, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 128 * 1024, Options = FileOptions.Asynchronous };
+        FileStreamOptions options = new() { Mode = mode, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0, Options = FileOptions.Asynchronous };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         return new FileStream(path, options);
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 
@@ -24,7 +25,8 @@ internal readonly record struct ExportedResource(bool IsLabelled, bool HasHashed
     public static ExportedResource? Read(ReadOnlySequence<byte> line, string? type) =>
         line.IsSingleSegment && Scan(line.FirstSpan, type) is { } resource ? resource : ReadSlowly(line, type);
 
-    /// <summary>Reads a line by its structure alone, several times as fast: what is in nested values is passed over, but for meta. Null for everything that is not as plain as resources usually are; <see cref="ReadSlowly"/> decides then.</summary>
+    /// <summary>Reads a line by its structure alone, several times as fast, from the first line on: what is in nested values is passed over, but for meta. Null for everything that is not as plain as resources usually are; <see cref="ReadSlowly"/> decides then.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static ExportedResource? Scan(ReadOnlySpan<byte> line, string? type)
     {
         bool typed = false, labelled = false;
@@ -57,7 +59,8 @@ internal readonly record struct ExportedResource(bool IsLabelled, bool HasHashed
                 Utf8JsonReader meta = new(value);
                 try
                 {
-                    ReadMeta(ref meta, ref labelled, ref version);
+                    // Without a version there is nothing behind a label to look for.
+                    ReadMeta(ref meta, ref labelled, ref version, toFirstLabel: value.IndexOf("versionId"u8) < 0);
                 }
                 catch (Exception e) when (e is JsonException or InvalidOperationException)
                 {
@@ -76,12 +79,14 @@ internal readonly record struct ExportedResource(bool IsLabelled, bool HasHashed
 
     private static int At(ReadOnlySpan<byte> line, int at) => at < line.Length ? line[at] : -1;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int Next(ReadOnlySpan<byte> line, int at)
     {
         while (at < line.Length && line[at] is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n') at++;
         return at;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int EndOfString(ReadOnlySpan<byte> line, int start)
     {
         for (int at = start + 1; at < line.Length;)
@@ -94,6 +99,7 @@ internal readonly record struct ExportedResource(bool IsLabelled, bool HasHashed
         return -1;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int EndOfValue(ReadOnlySpan<byte> line, int start)
     {
         int first = At(line, start);
@@ -170,7 +176,7 @@ internal readonly record struct ExportedResource(bool IsLabelled, bool HasHashed
     }
 
     /// <summary>Reads the object that comes next, to its end.</summary>
-    private static void ReadMeta(ref Utf8JsonReader reader, ref bool labelled, ref string? version)
+    private static void ReadMeta(ref Utf8JsonReader reader, ref bool labelled, ref string? version, bool toFirstLabel = false)
     {
         bool security = false;
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw new JsonException();
@@ -184,7 +190,8 @@ internal readonly record struct ExportedResource(bool IsLabelled, bool HasHashed
             }
             else if (security && reader.CurrentDepth == depth + 3 && reader.ValueTextEquals("code"u8))
             {
-                labelled |= reader.Read() && reader.TokenType == JsonTokenType.String && IsLabel(ref reader);
+                labelled = (reader.Read() && reader.TokenType == JsonTokenType.String && IsLabel(ref reader)) || labelled;
+                if (labelled && toFirstLabel) return;
             }
         }
     }
