@@ -162,6 +162,25 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_wait_that_is_stopped_says_how_to_go_on()
+    {
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _connection.Answer("1", export =>
+        {
+            asked.TrySetResult();
+            return export;
+        });
+        using System.Management.Automation.PowerShell shell = _shell.Script("$a | Wait-FhirExport", Export("1"));
+        Task running = shell.InvokeAsync();
+        await asked.Task;
+
+        await shell.StopAsync(null, null);
+
+        await Assert.ThrowsAsync<PipelineStoppedException>(() => running);
+        Assert.Contains("The export goes on in the service.", _shell.Seen, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_wait_that_times_out_returns_the_export_as_it_stands_and_no_error()
     {
         _connection.Answer("1", Same);
