@@ -150,6 +150,21 @@ public sealed class JournalTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("InProgress", "https://lab.example", 400, true)]
+    [InlineData("Completed", "https://lab.example", 80, true)]
+    [InlineData("Completed", "https://lab.example", 100, false)]
+    [InlineData("InProgress", "https://127.0.0.1:5000", 0, true)]
+    [InlineData("InProgress", "https://127.0.0.1:5000", 2, false)]
+    public void What_has_ended_long_ago_is_forgotten(string status, string service, int days, bool kept)
+    {
+        Directory.CreateDirectory(_folder);
+        File.WriteAllText(Path.Combine(_folder, "x.json"), $$"""{"JobId":"1","Status":"{{status}}","StatusUri":"{{service}}/1","FhirServiceUri":"{{service}}","StartedAt":"{{DateTimeOffset.UtcNow.AddDays(-days):O}}"}""");
+
+        Assert.Equal(kept ? 1 : 0, Run("Get-FhirExport").Count);
+        Assert.Equal(kept ? 1 : 0, Entries.Length);
+    }
+
     [Fact]
     public void A_file_that_is_no_entry_is_passed_over()
     {

@@ -6,7 +6,7 @@ namespace FhirDeid.PowerShell.Export;
 /// <summary>Asks the FHIR service how an export stands: running, completed with its files, or failed with its reason. Without parameters it lists the exports that you have started on this machine, in whatever session.</summary>
 /// <remarks>
 /// <para>The service is asked once; Wait-FhirExport waits. An export that is known by its id alone takes its configuration and container from the service's manifest. The service forgets an export that is cancelled.</para>
-/// <para>The list comes from a journal on this machine, yours alone. Exports of the connected service that had not ended are asked for again; others are listed as they were last known. Azure Automation has no journal.</para>
+/// <para>The list comes from a journal on this machine, yours alone. Exports of the connected service that had not ended are asked for again; others are listed as they were last known. Forgotten are exports that ended 90 days ago, and those of an emulator after a day. Azure Automation has no journal.</para>
 /// </remarks>
 /// <example><code>Get-FhirExport</code>Lists the exports that were started here, also those of a window that is closed.</example>
 /// <example><code>Get-FhirExport | Where-Object Status -eq InProgress | Wait-FhirExport</code>Goes on waiting for all that still run.</example>
@@ -17,7 +17,9 @@ namespace FhirDeid.PowerShell.Export;
 [OutputType(typeof(FhirExport))]
 public sealed class GetFhirExportCommand : FhirExportCommand
 {
+    private static readonly TimeSpan s_emulatedFor = TimeSpan.FromDays(1);
     private static readonly TimeSpan s_uncertainFor = TimeSpan.FromDays(7);
+    private static readonly TimeSpan s_endedFor = TimeSpan.FromDays(90);
 
     /// <summary>Status URL of the export: the Content-Location that the service answered at kick-off.</summary>
     [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
@@ -59,16 +61,26 @@ public sealed class GetFhirExportCommand : FhirExportCommand
         }
         foreach ((string entry, FhirExport known) in journal.Read())
         {
+            if (DateTimeOffset.UtcNow - known.StartedAt > KeptFor(known))
+            {
+                ExportJournal.Remove(entry);
+                continue;
+            }
             if (known.StatusUri is null)
             {
-                if (DateTimeOffset.UtcNow - known.StartedAt > s_uncertainFor) ExportJournal.Remove(entry);
-                else pipeline.WriteWarning($"At {known.StartedAt:u} an export to container '{known.Container}' with configuration '{known.ConfigName}' was being started when the connection or the session ended: it may run. Look for a folder of that time in the container; the number behind its hyphen is the job id for Get-FhirExport -JobId.");
+                pipeline.WriteWarning($"At {known.StartedAt:u} an export to container '{known.Container}' with configuration '{known.ConfigName}' was being started when the connection or the session ended: it may run. Look for a folder of that time in the container; the number behind its hyphen is the job id for Get-FhirExport -JobId.");
                 continue;
             }
             await pipeline.WriteObjectAsync(known.Status == FhirExportStatus.InProgress && known.FhirServiceUri == Connection.Context.FhirServiceUri
                 ? await AskAsync(known, pipeline, cancellation) : known);
         }
     }
+
+    private static TimeSpan KeptFor(FhirExport known) =>
+        known.FhirServiceUri is { IsLoopback: true } ? s_emulatedFor
+        : known.StatusUri is null ? s_uncertainFor
+        : known.Status == FhirExportStatus.InProgress ? TimeSpan.MaxValue
+        : s_endedFor;
 
     private async Task<FhirExport> AskAsync(FhirExport known, IPipeline pipeline, CancellationToken cancellation)
     {
