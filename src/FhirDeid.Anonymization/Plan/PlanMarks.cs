@@ -1,11 +1,12 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Schema;
 
 namespace FhirDeid.Anonymization.Plan;
 
 /// <summary>What a configuration leaves on every resource of a type. Every resource has an id, so the rule that decides the id decides that; any other rule may find nothing to act on.</summary>
-internal static class PlanMarks
+internal static partial class PlanMarks
 {
     /// <inheritdoc cref="IAnonymization.Marks"/>
     public static IReadOnlyDictionary<string, FhirResourceMark> Of(string json, IEnumerable<string> resourceTypes)
@@ -14,7 +15,10 @@ internal static class PlanMarks
         AnonymizationPlan plan;
         try
         {
-            plan = new AnonymizationPlan(ConfigurationReader.Read(json, out _));
+            AnonymizationConfiguration configuration = ConfigurationReader.Read(json, out _);
+            // A rule with a condition can let the id of one resource pass that the next rule hashes in all others.
+            if (configuration.Rules.Any(rule => Lookup().Replace(rule.Path, "").AsSpan().ContainsAny('(', '[', '='))) return marks;
+            plan = new AnonymizationPlan(configuration);
         }
         catch (FhirDeidException)
         {
@@ -32,4 +36,7 @@ internal static class PlanMarks
         }
         return marks;
     }
+
+    [GeneratedRegex(@"\b(nodesByType|nodesByName|ofType|as)\('?[\w.]+'?\)")]
+    private static partial Regex Lookup();
 }
