@@ -44,6 +44,16 @@ public sealed class AnonymizationEngine : IAnonymization
     public IDeidentification Open(AnonymizationConfig config, int throttleLimit) => new Deidentification(config, throttleLimit);
 
     /// <inheritdoc/>
+    public Func<IResourceAnonymizer> CreateAnonymizers(AnonymizationConfig config)
+    {
+        Anonymizer compiled = Anonymizer.Create(config.ToJson());
+        return () => new ResourceAnonymizer(compiled.Clone());
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, FhirResourceMark> Marks(string json, IEnumerable<string> resourceTypes) => PlanMarks.Of(json, resourceTypes);
+
+    /// <inheritdoc/>
     public IReadOnlyList<IDeidentificationInput> Files(string path, string except) => InputFile.List(path, except);
 
     /// <inheritdoc/>

@@ -52,12 +52,14 @@ public sealed class CommandTests : IDisposable
         Assert.Contains("blank", error.ToString(), StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("Container")]
-    [InlineData("ConfigName")]
-    [InlineData("ConfigETag")]
-    public async Task Configuration_and_container_are_mandatory(string parameter) =>
-        Assert.True((bool)(await _shell.RunAsync("(Get-Command Start-FhirDeidExport).Parameters[$a].Attributes | Where-Object { $_ -is [Parameter] }", parameter)).Value("Mandatory")!);
+    [Fact]
+    public async Task Only_the_switch_that_says_so_starts_an_export_without_a_configuration()
+    {
+        PSObject[] mandatory = await _shell.RunAllAsync("(Get-Command Start-FhirDeidExport).Parameters.Values | Where-Object { $_.Attributes.Mandatory -eq $true } | ForEach-Object Name");
+
+        // What is missing is named by an error, and not asked for: a runbook cannot answer.
+        Assert.Equal(["Group", "Patient"], mandatory.Select(name => name.ToString()).Order());
+    }
 
     [Theory]
     [InlineData("Patiant", "'Patiant' is not a resource type of FHIR R4.")]

@@ -146,10 +146,11 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
 
     /// <summary>What a substitute makes of a node: its children afterwards, and those that it takes away.</summary>
     /// <param name="node">The node.</param>
+    /// <param name="substitute">The rule.</param>
     /// <param name="children">Receives the children that it has afterwards, those of one element together.</param>
     /// <param name="removed">Receives the others.</param>
-    public void AddReplaced(TreeNode node, List<IFhirPathNode> children, List<IFhirPathNode> removed) =>
-        AddReplaced(node, ReplacementOf(node)!, null, children, removed);
+    public void AddReplaced(TreeNode node, RuleReference substitute, List<IFhirPathNode> children, List<IFhirPathNode> removed) =>
+        AddReplaced(node, ReplacementOf(node) ?? plan.Replacement(substitute, node.Type), null, children, removed);
 
     private void Attach(ReadOnlySpan<byte> json, int depth, int rule)
     {

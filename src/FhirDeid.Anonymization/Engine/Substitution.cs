@@ -33,14 +33,14 @@ internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods,
         List<IFhirPathNode> removed = [];
         int depth = decided.Resources[resource].Depth;
         using CurrentTree.Moment before = tree.At(json, depth - state.DecidedBy.Hops, state.DecidedBy.Rule + 1);
-        tree.AddReplaced(tree.Element(index, state, depth), [], removed);
+        tree.AddReplaced(tree.Element(index, state, depth), state.DecidedBy, [], removed);
         RecordRemoved(json, tokens, removed, state.DecidedBy, resource);
     }
 
     private bool TryWriteObject(ReadOnlySpan<byte> json, Span<Token> tokens, TreeNode node, List<IFhirPathNode> removed)
     {
         List<IFhirPathNode> children = [];
-        tree.AddReplaced(node, children, removed);
+        tree.AddReplaced(node, node.State.DecidedBy, children, removed);
         Arena arena = methods.Arena;
         int start = arena.Length;
         arena.Append((byte)'{');
@@ -139,9 +139,14 @@ internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods,
         {
             (TreeNode node, TreeNode? parent, int[] met) = open[^1];
             open.RemoveAt(open.Count - 1);
-            // The substitute leads here as well: it has acted on it and on all below it, for nothing.
             if (node.State.Reached.Contains(substitute))
+            {
+                // The substitute leads here as well, and has acted on it, for nothing.
+                children.Clear();
+                tree.AddReplaced(node, substitute, [], children);
+                open.AddRange(children.Cast<TreeNode>().Select(child => (child, (TreeNode?)null, Array.Empty<int>())));
                 continue;
+            }
             int[] here = [.. lookups.Where(lookup => met.Contains(lookup.Rule) || (lookup.Child is null ? Meets(lookup.Search, node) : lookup.Child == node.Name && parent is not null && Meets(lookup.Search, parent))).Select(lookup => lookup.Rule)];
             if (node.Value != TreeNode.None && node.Type.Kind == FhirTypeKind.Primitive && plan.FirstActing(here, node.Type) is { } state)
             {

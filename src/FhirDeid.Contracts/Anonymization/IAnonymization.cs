@@ -15,6 +15,18 @@ public interface IAnonymization
     /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>: the service would refuse it. <c>FhirDeid.KeyMissing</c>: a key that a rule uses is empty.</exception>
     AnonymizationConfig Parse(string json, string name);
 
+    /// <summary>Makes an engine for resources that come from elsewhere, one for each thread.</summary>
+    /// <param name="config">The rules.</param>
+    /// <returns>Makes one engine a call; rules are compiled once.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.ConfigNotSupported</c>, <c>FhirDeid.KeyMissing</c>.</exception>
+    Func<IResourceAnonymizer> CreateAnonymizers(AnonymizationConfig config);
+
+    /// <summary>Says what a configuration leaves on every resource of a type, by the rule that decides its id: every resource has one.</summary>
+    /// <param name="json">The configuration file's text.</param>
+    /// <param name="resourceTypes">The types; those that R4 does not have are left out.</param>
+    /// <returns>The mark of each type; none at all where this engine cannot run the configuration.</returns>
+    IReadOnlyDictionary<string, FhirResourceMark> Marks(string json, IEnumerable<string> resourceTypes);
+
     /// <summary>Compiles a configuration, to run it.</summary>
     /// <param name="config">The rules.</param>
     /// <param name="throttleLimit">Threads that work on one file, at least 1.</param>
