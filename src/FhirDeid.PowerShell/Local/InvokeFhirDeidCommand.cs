@@ -21,8 +21,7 @@ namespace FhirDeid.PowerShell.Local;
 /// <example><code>Import-Clixml ./export.xml | Invoke-FhirDeid -Destination ./research -Configuration $config</code>De-identifies the files of a saved export into a folder.</example>
 /// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Configuration $config -WhatIf</code>Shows which files of a folder would be de-identified.</example>
 [Cmdlet(VerbsLifecycle.Invoke, "FhirDeid", DefaultParameterSetName = ByPath, SupportsShouldProcess = true)]
-[OutputType(typeof(DeidentifiedFile), ParameterSetName = [ByPath, ByLiteralPath, ByContainer])]
-[OutputType(typeof(string), ParameterSetName = [ByResource])]
+[OutputType(typeof(DeidentifiedFile), typeof(string))]
 public sealed class InvokeFhirDeidCommand : FhirDeidCommand
 {
     private const string ByPath = "Path";
@@ -93,7 +92,7 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     [Alias("Config")]
     public AnonymizationConfigArgument Configuration { get; set; } = null!;
 
-    /// <summary>Threads that work on one file; as many as there are processors where it is not given. Packed results and all others are the same for any number.</summary>
+    /// <summary>Threads that work on one file; as many as there are processors where it is not given. The results are the same for any number.</summary>
     [Parameter]
     [ValidateRange(1, 1024)]
     public int ThrottleLimit { get; set; } = Environment.ProcessorCount;
