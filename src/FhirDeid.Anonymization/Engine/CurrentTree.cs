@@ -208,7 +208,7 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
             for (int i = 0; i < Math.Max(same.Length, element.Items.Length); i++)
             {
                 if (i >= element.Items.Length)
-                    (ContainsProtected(same[i], node) ? children : removed)?.Add(same[i]);
+                    KeepOrRemove(same[i], node, children, removed);
                 else if (i < same.Length && IsProtected(same[i], node))
                     children.Add(same[i]);
                 else if (i < same.Length && same[i].Property == element.Property)
@@ -222,7 +222,26 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
             }
         }
         foreach (TreeNode child in existing.Cast<TreeNode>())
-            (ContainsProtected(child, node) ? children : removed)?.Add(child);
+            KeepOrRemove(child, node, children, removed);
+    }
+
+    /// <summary>Removes a node that the replacement does not have; where something below it is protected, what stands around that.</summary>
+    private void KeepOrRemove(TreeNode child, TreeNode substituted, List<IFhirPathNode> children, List<IFhirPathNode>? removed)
+    {
+        if (ContainsProtected(child, substituted))
+            children.Add(child);
+        if (removed is null)
+            return;
+        List<IFhirPathNode> open = [child];
+        while (open.Count > 0)
+        {
+            TreeNode next = (TreeNode)open[^1];
+            open.RemoveAt(open.Count - 1);
+            if (!ContainsProtected(next, substituted))
+                removed.Add(next);
+            else if (!IsProtected(next, substituted))
+                AddExisting(next, null, open);
+        }
     }
 
     /// <summary>Whether an earlier rule than the substitute around it has decided a node: the substitute leaves it as it is.</summary>

@@ -158,8 +158,8 @@ internal sealed class AnonymizationPlan
                 continue;
             if (entry.Rule.Method == AnonymizationMethod.Unknown)
             {
-                throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Rule {entry.Rule.Number}, which applies to {resourceType.Name}, has a method that does not exist.",
-                    "Correct the rule; Test-AnonymizationConfig lists the methods.");
+                throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Anonymization method {entry.Rule.UnknownMethod} not supported.",
+                    $"Correct rule {entry.Rule.Number}, which applies to {resourceType.Name}; Test-AnonymizationConfig lists the methods.");
             }
             foreach ((PathAlternative alternative, int first) in entry.Starts)
             {
