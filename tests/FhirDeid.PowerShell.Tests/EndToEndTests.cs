@@ -257,6 +257,7 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
         Assert.True((long)one.Value("Length")! > 1000);
         await _shell.FailsAsync("FhirDeid.ConfigNotFound", "Get-AnonymizationConfig nothing.json");
         Assert.Equal("Completed", (await _shell.RunAsync("Get-AnonymizationConfig study.json | Start-FhirDeidExport -Container research -ResourceType Patient | Wait-FhirExport")).Text("Status"));
+        Assert.Single((string[])(await _shell.RunAsync("Get-AnonymizationConfig study.json")).Properties["ExportJobIds"].Value);
     }
 
     [Fact]

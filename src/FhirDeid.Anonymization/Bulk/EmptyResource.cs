@@ -27,7 +27,7 @@ internal static class EmptyResource
                     return reader.Read() && reader.TokenType == JsonTokenType.String ? FhirModel.R4.FindResource(reader.ValueSpan) : null;
             }
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
         }
         return null;

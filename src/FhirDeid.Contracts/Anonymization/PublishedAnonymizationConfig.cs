@@ -24,6 +24,9 @@ public sealed class PublishedAnonymizationConfig
     /// <summary>When the blob was written.</summary>
     public DateTimeOffset PublishedAt { get; set; }
 
+    /// <summary>Ids of the exports started by this user on this machine with exactly this version, the oldest first; empty where no journal is kept.</summary>
+    public string[] ExportJobIds { get; set; } = [];
+
     /// <inheritdoc/>
     public override string ToString() => $"{Container}/{ConfigName}";
 }

@@ -1,11 +1,12 @@
 using System.Management.Automation;
 using FhirDeid.PowerShell.Connect;
+using FhirDeid.PowerShell.Export;
 using FhirDeid.PowerShell.Loading;
 using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Configuration;
 
-/// <summary>Lists the anonymization configurations that are published in container 'anonymization' of the export storage account: names, ETags, hashes and ages, never their text. With -Download it writes the configurations themselves.</summary>
+/// <summary>Lists the anonymization configurations that are published in container 'anonymization' of the export storage account: names, ETags, hashes, ages and the exports started here that used them, never their text. With -Download it writes the configurations themselves.</summary>
 /// <remarks>A downloaded configuration is an object, with its keys, as Import-AnonymizationConfig writes it: Export-AnonymizationConfig puts it into a file that its owner alone can read.</remarks>
 /// <example><code>Get-AnonymizationConfig</code>Lists all that are published.</example>
 /// <example><code>Get-AnonymizationConfig study-7.json | Start-FhirDeidExport -Container research</code>Starts an export with the version that is published now.</example>
@@ -30,12 +31,17 @@ public sealed class GetAnonymizationConfigCommand : ConnectedCommand
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
         WildcardPattern[] patterns = [.. Name.Select(name => WildcardPattern.Get(name, WildcardOptions.None))];
+        IEnumerable<FhirExport> started = ExportJournal.Open()?.Read().Select(entry => entry.Export) ?? [];
         HashSet<string> missing = [.. Name.Where(name => !WildcardPattern.ContainsWildcardCharacters(name))];
         await foreach (PublishedAnonymizationConfig config in Connection.ListConfigsAsync(name => Array.Exists(patterns, pattern => pattern.IsMatch(name)), cancellation))
         {
             missing.Remove(config.ConfigName);
             if (Download) await DownloadAsync(config, pipeline, cancellation);
-            else await pipeline.WriteObjectAsync(config);
+            else
+            {
+                config.ExportJobIds = [.. started.Where(export => (export.StorageAccountName, export.ConfigName, export.ConfigETag) == (config.StorageAccountName, config.ConfigName, config.ConfigETag)).Select(export => export.JobId)];
+                await pipeline.WriteObjectAsync(config);
+            }
         }
         foreach (string name in missing)
         {
