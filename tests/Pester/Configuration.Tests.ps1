@@ -43,7 +43,13 @@ Describe 'Configuration files' {
     }
 
     It 'that are unsound are not imported' {
-        { Import-AnonymizationConfig "$TestDrive/unsound.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ConfigInvalid,*'
+        Set-Content "$TestDrive/incomplete.json" '{ "fhirPathRules": [ { "path": "Patient.name" } ] }'
+        { Import-AnonymizationConfig "$TestDrive/incomplete.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ConfigInvalid,*'
+    }
+
+    It 'with an unknown method are imported with a warning, as the service takes them' {
+        Import-AnonymizationConfig "$TestDrive/unsound.json" -WarningVariable warnings -WarningAction SilentlyContinue
+        "$warnings" | Should -Match "'.+' is not supported"
     }
 }
 
