@@ -60,7 +60,13 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
             return (slash + 1, end);
         if (text.StartsWith("urn:oid:"u8) && IsOid(text[8..]))
             return (8, text.Length);
-        return text.StartsWith("urn:uuid:"u8) && text.Length == 45 && Guid.TryParseExact(Encoding.ASCII.GetString(text[9..]), "D", out _) ? (9, text.Length) : (0, text.Length);
+        return text.StartsWith("urn:uuid:"u8) && IsUuid(text[9..]) ? (9, text.Length) : (0, text.Length);
+    }
+
+    private static bool IsUuid(ReadOnlySpan<byte> text)
+    {
+        Span<char> characters = stackalloc char[36];
+        return text.Length == characters.Length && Encoding.ASCII.GetChars(text, characters) > 0 && Guid.TryParseExact(characters, "D", out _);
     }
 
     private static bool EndsWithResourceType(ReadOnlySpan<byte> text)

@@ -91,17 +91,22 @@ internal sealed class PrimitiveReader
         switch (type.Syntax)
         {
             case PrimitiveSyntax.Integer:
-                arena.Append(Encoding.ASCII.GetBytes(int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture)));
+                Write(int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture), arena);
                 break;
             case PrimitiveSyntax.Decimal:
                 decimal number = decimal.Parse(text, DecimalStyle, CultureInfo.InvariantCulture);
-                string digits = number.ToString(CultureInfo.InvariantCulture);
-                arena.Append(Encoding.ASCII.GetBytes(number == 0 ? digits.TrimStart('-') : digits));
+                Write(number == 0 ? decimal.Abs(number) : number, arena);
                 break;
             default:
                 arena.Append(text);
                 break;
         }
+    }
+
+    private static void Write<T>(T number, Arena arena) where T : IUtf8SpanFormattable
+    {
+        number.TryFormat(arena.GetSpan(32), out int written, default, CultureInfo.InvariantCulture);
+        arena.Advance(written);
     }
 
     /// <summary>A number the way the service writes it.</summary>
