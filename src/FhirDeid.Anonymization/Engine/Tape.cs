@@ -1,4 +1,6 @@
-using System.Buffers;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text.Json;
 using System.Text.Unicode;
 using FhirDeid.Anonymization.Schema;
@@ -88,9 +90,6 @@ internal sealed class Tape
 {
     /// <summary>JSON may nest this deep: beyond what any FHIR resource does, and below what could exhaust memory.</summary>
     private const int MaxDepth = 16_384;
-
-    /// <summary>What ends a string or may not stand in one as it is, and the backslash.</summary>
-    private static readonly SearchValues<byte> StringStops = SearchValues.Create([.. Enumerable.Range(0, ' ').Select(b => (byte)b), (byte)'"', (byte)'\\']);
 
     private Token[] _tokens = new Token[1024];
     private int[] _open = new int[64];
@@ -222,18 +221,29 @@ internal sealed class Tape
     }
 
     /// <summary>Skips the rest of a string and the quote that ends it.</summary>
+    /// <remarks>Most strings are so short that a call to search them takes longer than the search.</remarks>
     private static bool SkipString(ReadOnlySpan<byte> json, ref int at, out bool isEscaped)
     {
         isEscaped = false;
         while (true)
         {
-            int length = json[at..].IndexOfAny(StringStops);
-            if (length < 0)
-                return false;
-            at += length + 1;
-            if (json[at - 1] == '"')
+            while (at + Vector128<byte>.Count <= json.Length)
+            {
+                Vector128<byte> bytes = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at);
+                Vector128<byte> stops = Vector128.Equals(bytes, Vector128.Create((byte)'"')) | Vector128.Equals(bytes, Vector128.Create((byte)'\\')) | Vector128.LessThan(bytes, Vector128.Create((byte)' '));
+                if (stops != Vector128<byte>.Zero)
+                {
+                    at += BitOperations.TrailingZeroCount(stops.ExtractMostSignificantBits());
+                    break;
+                }
+                at += Vector128<byte>.Count;
+            }
+            while (At(json, at) is >= ' ' and not ('"' or '\\'))
+                at++;
+            int stop = At(json, at++);
+            if (stop == '"')
                 return true;
-            if (json[at - 1] != '\\' || !SkipEscape(json, ref at))
+            if (stop != '\\' || !SkipEscape(json, ref at))
                 return false;
             isEscaped = true;
         }
