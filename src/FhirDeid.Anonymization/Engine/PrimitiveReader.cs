@@ -62,15 +62,18 @@ internal sealed class PrimitiveReader
         if (text.IsEmpty)
             return false;
         bool needsString = type.Syntax is PrimitiveSyntax.Text or PrimitiveSyntax.Date or PrimitiveSyntax.DateTime or PrimitiveSyntax.Time;
-        if (needsString && !isString || !IsValid(text, type.Syntax))
-            throw new ResourceException($"a value is not a FHIR {type.Name}");
-        return type.Syntax switch
+        bool isCanonical = type.Syntax switch
         {
             PrimitiveSyntax.Boolean => !isString,
             PrimitiveSyntax.Integer => !isString && (text.Length == 1 || text[0] is >= (byte)'1' and <= (byte)'9'),
-            PrimitiveSyntax.Decimal => !isString && text.Length <= 28 && text[0] != '-' && text.IndexOfAny((byte)'e', (byte)'E') < 0,
+            PrimitiveSyntax.Decimal => !isString && text.Length <= 28 && text[0] is >= (byte)'0' and <= (byte)'9' && text.IndexOfAny((byte)'e', (byte)'E') < 0,
             _ => true,
         };
+        // A JSON number of so few digits is a decimal.
+        bool isValid = type.Syntax == PrimitiveSyntax.Decimal && isCanonical || IsValid(text, type.Syntax);
+        if (needsString && !isString || !isValid)
+            throw new ResourceException($"a value is not a FHIR {type.Name}");
+        return isCanonical;
     }
 
     /// <summary>Whether a text is a value of a primitive type.</summary>
