@@ -254,7 +254,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
             else if (isString && name.SequenceEqual("code"u8) && token.End - token.Start > 2)
                 code = i;
             else if (isString && name.SequenceEqual("comparator"u8))
-                isMore = Primitives.Unescape(json, token).StartsWith((byte)'>');
+                isMore = Primitives.Unescape(json, token).StartsWith(">"u8);
         }
         int named = code != 0 ? code : unit;
         return _redaction.KeepsAge(value, named != 0 ? Primitives.Unescape(json, tokens[named]) : default, isMore, out isInYears);
