@@ -18,14 +18,17 @@ internal sealed class Arena : IBufferWriter<byte>
 
     public void Append(ReadOnlySpan<byte> bytes)
     {
-        bytes.CopyTo(GetSpan(bytes.Length));
+        if (_bytes.Length - Length < bytes.Length)
+            Reserve(bytes.Length);
+        bytes.CopyTo(_bytes.AsSpan(Length));
         Length += bytes.Length;
     }
 
     public void Append(byte value)
     {
-        GetSpan(1)[0] = value;
-        Length++;
+        if (Length == _bytes.Length)
+            Reserve(1);
+        _bytes[Length++] = value;
     }
 
     public void Advance(int count) => Length += count;

@@ -27,12 +27,17 @@ internal sealed class DateShift
     /// <remarks>h = (h·131 + b) mod 101 over UTF-8(prefix + key), minus 50: the service's own function. Not a secure hash: docs/compatibility.md, "Date shift".</remarks>
     public static int OffsetDays(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> key)
     {
-        int hash = 0;
-        foreach (byte b in prefix)
-            hash = (hash * 131 + b) % 101;
-        foreach (byte b in key)
-            hash = (hash * 131 + b) % 101;
-        return hash - 50;
+        return (int)Fold(key, Fold(prefix, 0)) - 50;
+    }
+
+    /// <summary>Four bytes at a time: modulo 101, 131 is 30, its square 92, its cube 33 and its fourth power 81.</summary>
+    private static uint Fold(ReadOnlySpan<byte> text, uint hash)
+    {
+        for (; text.Length >= 4; text = text[4..])
+            hash = (hash * 81 + text[0] * 33u + text[1] * 92u + text[2] * 30u + text[3]) % 101;
+        foreach (byte b in text)
+            hash = (hash * 30 + b) % 101;
+        return hash;
     }
 
     /// <summary>Begins a document: its dates may depend on its id.</summary>

@@ -249,7 +249,11 @@ internal sealed class DecideWalk : IDisposable
     {
         if (_depth == _frames.Length)
             Array.Resize(ref _frames, _depth * 2);
-        _frames[_depth++] = new Frame { Token = token, State = state, Resource = resource };
+        ref Frame frame = ref _frames[_depth++];
+        frame = default;
+        frame.Token = token;
+        frame.State = state;
+        frame.Resource = resource;
     }
 
     private static int Drop(ref Token token, ref Frame frame)
@@ -478,12 +482,19 @@ internal sealed class DecideWalk : IDisposable
     /// <summary>The service writes <c>meta</c> anew when it adds a label: <c>lastUpdated</c> then has a numeric zone and no trailing zeros in its fraction.</summary>
     private void NormaliseInstant(ReadOnlySpan<byte> json, ref Token token)
     {
-        string text = Encoding.UTF8.GetString(WrittenText(json, token));
-        if (text.Length <= 19 || !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
+        ReadOnlySpan<byte> text = _methods.DecidedText(json, token);
+        if (text.Length <= 19)
+            return;
+        Span<char> characters = text.Length <= 64 ? stackalloc char[64] : new char[text.Length];
+        characters = characters[..Encoding.UTF8.GetChars(text, characters)];
+        if (!DateTimeOffset.TryParse(characters, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
             return;
         token.Action = TokenAction.Replace;
         token.ArenaStart = Arena.Length;
-        Arena.Append(Encoding.ASCII.GetBytes($"\"{instant.ToString(InstantFormat, CultureInfo.InvariantCulture)}\""));
+        Arena.Append((byte)'"');
+        instant.TryFormat(Arena.GetSpan(64), out int written, InstantFormat, CultureInfo.InvariantCulture);
+        Arena.Advance(written);
+        Arena.Append((byte)'"');
         token.ArenaLength = Arena.Length - token.ArenaStart;
     }
 

@@ -62,15 +62,18 @@ internal sealed class PrimitiveReader
         if (text.IsEmpty)
             return false;
         bool needsString = type.Syntax is PrimitiveSyntax.Text or PrimitiveSyntax.Date or PrimitiveSyntax.DateTime or PrimitiveSyntax.Time;
-        if (needsString && !isString || !IsValid(text, type.Syntax))
-            throw new ResourceException($"a value is not a FHIR {type.Name}");
-        return type.Syntax switch
+        bool isCanonical = type.Syntax switch
         {
             PrimitiveSyntax.Boolean => !isString,
             PrimitiveSyntax.Integer => !isString && (text.Length == 1 || text[0] is >= (byte)'1' and <= (byte)'9'),
-            PrimitiveSyntax.Decimal => !isString && text.Length <= 28 && text[0] != '-' && text.IndexOfAny((byte)'e', (byte)'E') < 0,
+            PrimitiveSyntax.Decimal => !isString && text.Length <= 28 && text[0] is >= (byte)'0' and <= (byte)'9' && text.IndexOfAny((byte)'e', (byte)'E') < 0,
             _ => true,
         };
+        // A JSON number of so few digits is a decimal.
+        bool isValid = type.Syntax == PrimitiveSyntax.Decimal && isCanonical || IsValid(text, type.Syntax);
+        if (needsString && !isString || !isValid)
+            throw new ResourceException($"a value is not a FHIR {type.Name}");
+        return isCanonical;
     }
 
     /// <summary>Whether a text is a value of a primitive type.</summary>
@@ -105,17 +108,22 @@ internal sealed class PrimitiveReader
         switch (type.Syntax)
         {
             case PrimitiveSyntax.Integer:
-                arena.Append(Encoding.ASCII.GetBytes(int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture)));
+                Write(int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture), arena);
                 break;
             case PrimitiveSyntax.Decimal:
                 decimal number = decimal.Parse(text, DecimalStyle, CultureInfo.InvariantCulture);
-                string digits = number.ToString(CultureInfo.InvariantCulture);
-                arena.Append(Encoding.ASCII.GetBytes(number == 0 ? digits.TrimStart('-') : digits));
+                Write(number == 0 ? decimal.Abs(number) : number, arena);
                 break;
             default:
                 arena.Append(text);
                 break;
         }
+    }
+
+    private static void Write<T>(T number, Arena arena) where T : IUtf8SpanFormattable
+    {
+        number.TryFormat(arena.GetSpan(32), out int written, default, CultureInfo.InvariantCulture);
+        arena.Advance(written);
     }
 
     /// <summary>A number the way the service writes it.</summary>

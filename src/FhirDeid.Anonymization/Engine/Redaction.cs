@@ -70,21 +70,32 @@ internal sealed class Redaction(AnonymizationConfiguration configuration)
     /// <summary>Whether an Age may stay: at most 89 years, in a unit that is known.</summary>
     /// <param name="value">The number.</param>
     /// <param name="unit">UCUM code, or the unit's text where there is no code; empty counts as years.</param>
-    /// <param name="comparator"><c>&lt;</c>, <c>&lt;=</c>, <c>&gt;</c>, <c>&gt;=</c> or empty.</param>
+    /// <param name="isMore">Whether its comparator is <c>&gt;</c> or <c>&gt;=</c>.</param>
     /// <param name="isInYears">Whether the unit is the year: a bare number then says the same.</param>
-    public bool KeepsAge(ReadOnlySpan<byte> value, string unit, string comparator, out bool isInYears)
+    public bool KeepsAge(ReadOnlySpan<byte> value, ReadOnlySpan<byte> unit, bool isMore, out bool isInYears)
     {
         string[]? known = unit.Length == 0 ? UnitsPerYear[0] : KnownUnit(unit);
         isInYears = known == UnitsPerYear[0];
-        return configuration.PartialAges && !comparator.StartsWith('>') && known is not null && PrimitiveReader.TryDecimal(value, out decimal age)
+        return configuration.PartialAges && !isMore && known is not null && PrimitiveReader.TryDecimal(value, out decimal age)
             && age / decimal.Parse(known[0], CultureInfo.InvariantCulture) <= 89;
     }
 
     /// <summary>Whether the unit, code or system beside an age is one of those known here: any other text there may be about somebody.</summary>
     public static bool IsUnit(string property, ReadOnlySpan<byte> text) => property == "system"
         ? text.SequenceEqual("http://unitsofmeasure.org"u8)
-        : KnownUnit(Encoding.UTF8.GetString(text)) is not null;
+        : KnownUnit(text) is not null;
 
     /// <summary>How many of a unit make a year, and its names; null where it is unknown.</summary>
-    private static string[]? KnownUnit(string name) => Array.Find(UnitsPerYear, unit => unit.AsSpan(1).Contains(name));
+    private static string[]? KnownUnit(ReadOnlySpan<byte> text)
+    {
+        foreach (string[] unit in UnitsPerYear)
+        {
+            for (int name = 1; name < unit.Length; name++)
+            {
+                if (Ascii.Equals(text, unit[name]))
+                    return unit;
+            }
+        }
+        return null;
+    }
 }

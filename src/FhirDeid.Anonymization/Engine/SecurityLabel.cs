@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace FhirDeid.Anonymization.Engine;
 
 /// <summary>What was done to a resource, in the order in which labels are added.</summary>
@@ -22,7 +24,7 @@ internal enum Operations : byte
 internal sealed record SecurityLabel(Operations Operation, byte[] System, byte[] Code, byte[] Json)
 {
     // http://terminology.hl7.org/CodeSystem/v3-ObservationValue has the codes; CRYTOHASH is its own spelling.
-    public static IReadOnlyList<SecurityLabel> All { get; } =
+    public static ImmutableArray<SecurityLabel> All { get; } =
     [
         ObservationValue(Operations.Redact, "REDACTED", "redacted"),
         ObservationValue(Operations.Abstract, "ABSTRED", "abstracted"),

@@ -1,4 +1,6 @@
-using System.Buffers;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text.Json;
 using System.Text.Unicode;
 using FhirDeid.Anonymization.Schema;
@@ -104,82 +106,220 @@ internal sealed class Tape
     {
         if (!Utf8.IsValid(json))
             throw new ResourceException("it is not valid UTF-8");
+        if (!TryRead(json))
+            throw new ResourceException(Fault(json));
+    }
+
+    /// <summary>Reads what is valid UTF-8; returns whether it is one well-formed JSON object (RFC 8259).</summary>
+    private bool TryRead(ReadOnlySpan<byte> json)
+    {
+        _count = 0;
+        int depth = 0;
+        int at = 0;
+        int space = -1;
+        // Whether the innermost container is an array; the root has no name either.
+        bool isArray = true;
+        SkipSpace(json, ref at, ref space);
+        if (At(json, at) != '{')
+            return false;
+        while (true)
+        {
+            ref Token token = ref Add();
+            token = default;
+            if (!isArray)
+            {
+                if (At(json, at) != '"')
+                    return false;
+                token.NameStart = ++at;
+                if (!SkipString(json, ref at, out token.IsNameEscaped))
+                    return false;
+                token.NameLength = at - 1 - token.NameStart;
+                SkipSpace(json, ref at, ref space);
+                if (At(json, at++) != ':')
+                    return false;
+                SkipSpace(json, ref at, ref space);
+            }
+            token.Start = at;
+            token.Next = _count;
+            switch (At(json, at++))
+            {
+                case '"':
+                    token.Kind = JsonTokenType.String;
+                    if (!SkipString(json, ref at, out token.IsEscaped))
+                        return false;
+                    if (token.NameLength == 12 && json.Slice(token.NameStart, 12).SequenceEqual("resourceType"u8))
+                        _tokens[_open[depth - 1]].ResourceType = _count - 1;
+                    break;
+                case '{' or '[':
+                    isArray = json[at - 1] == '[';
+                    token.Kind = isArray ? JsonTokenType.StartArray : JsonTokenType.StartObject;
+                    if (depth == MaxDepth)
+                        return false;
+                    if (depth == _open.Length)
+                        Array.Resize(ref _open, depth * 2);
+                    _open[depth++] = _count - 1;
+                    SkipSpace(json, ref at, ref space);
+                    if (At(json, at) != (isArray ? ']' : '}'))
+                        continue;
+                    break;
+                case 't':
+                    token.Kind = JsonTokenType.True;
+                    if (!SkipWord(json, ref at, "true"u8))
+                        return false;
+                    break;
+                case 'f':
+                    token.Kind = JsonTokenType.False;
+                    if (!SkipWord(json, ref at, "false"u8))
+                        return false;
+                    break;
+                case 'n':
+                    token.Kind = JsonTokenType.Null;
+                    if (!SkipWord(json, ref at, "null"u8))
+                        return false;
+                    break;
+                default:
+                    token.Kind = JsonTokenType.Number;
+                    at = token.Start;
+                    if (!SkipNumber(json, ref at))
+                        return false;
+                    break;
+            }
+            token.End = at;
+
+            // A comma, or the ends of containers before it.
+            while (true)
+            {
+                SkipSpace(json, ref at, ref space);
+                int next = At(json, at++);
+                if (next == ',')
+                    break;
+                if (next != (isArray ? ']' : '}'))
+                    return false;
+                ref Token container = ref _tokens[_open[--depth]];
+                container.End = at;
+                container.Next = _count;
+                container.HasWhiteSpace = space > container.Start;
+                if (depth == 0)
+                {
+                    SkipSpace(json, ref at, ref space);
+                    return at == json.Length;
+                }
+                isArray = _tokens[_open[depth - 1]].Kind == JsonTokenType.StartArray;
+            }
+            SkipSpace(json, ref at, ref space);
+        }
+    }
+
+    /// <summary>The byte at a position, or −1 behind the end.</summary>
+    private static int At(ReadOnlySpan<byte> json, int at) => (uint)at < (uint)json.Length ? json[at] : -1;
+
+    /// <summary>Skips white space; notes the position of the last.</summary>
+    private static void SkipSpace(ReadOnlySpan<byte> json, ref int at, ref int space)
+    {
+        while (At(json, at) is ' ' or '\t' or '\r' or '\n')
+            space = at++;
+    }
+
+    /// <summary>Skips the rest of a string and the quote that ends it.</summary>
+    /// <remarks>Most strings are so short that a call to search them takes longer than the search.</remarks>
+    private static bool SkipString(ReadOnlySpan<byte> json, ref int at, out bool isEscaped)
+    {
+        isEscaped = false;
+        while (true)
+        {
+            while (at + Vector128<byte>.Count <= json.Length)
+            {
+                Vector128<byte> bytes = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at);
+                Vector128<byte> stops = Vector128.Equals(bytes, Vector128.Create((byte)'"')) | Vector128.Equals(bytes, Vector128.Create((byte)'\\')) | Vector128.LessThan(bytes, Vector128.Create((byte)' '));
+                if (stops != Vector128<byte>.Zero)
+                {
+                    at += BitOperations.TrailingZeroCount(stops.ExtractMostSignificantBits());
+                    break;
+                }
+                at += Vector128<byte>.Count;
+            }
+            while (At(json, at) is >= ' ' and not ('"' or '\\'))
+                at++;
+            int stop = At(json, at++);
+            if (stop == '"')
+                return true;
+            if (stop != '\\' || !SkipEscape(json, ref at))
+                return false;
+            isEscaped = true;
+        }
+    }
+
+    /// <summary>Skips what follows a backslash.</summary>
+    private static bool SkipEscape(ReadOnlySpan<byte> json, ref int at)
+    {
+        switch (At(json, at++))
+        {
+            case '"' or '\\' or '/' or 'b' or 'f' or 'n' or 'r' or 't':
+                return true;
+            case 'u':
+                int digits = at;
+                while (at - digits < 4 && char.IsAsciiHexDigit((char)At(json, at)))
+                    at++;
+                return at - digits == 4;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>Skips a word whose first letter is behind.</summary>
+    private static bool SkipWord(ReadOnlySpan<byte> json, ref int at, ReadOnlySpan<byte> word)
+    {
+        bool isWord = json[(at - 1)..].StartsWith(word);
+        at += word.Length - 1;
+        return isWord;
+    }
+
+    private static bool SkipNumber(ReadOnlySpan<byte> json, ref int at)
+    {
+        if (At(json, at) == '-')
+            at++;
+        if (At(json, at) == '0')
+            at++;
+        else if (!SkipDigits(json, ref at))
+            return false;
+        if (At(json, at) == '.')
+        {
+            at++;
+            if (!SkipDigits(json, ref at))
+                return false;
+        }
+        if (At(json, at) is not ('e' or 'E'))
+            return true;
+        at++;
+        if (At(json, at) is '+' or '-')
+            at++;
+        return SkipDigits(json, ref at);
+    }
+
+    private static bool SkipDigits(ReadOnlySpan<byte> json, ref int at)
+    {
+        int start = at;
+        while (At(json, at) is >= '0' and <= '9')
+            at++;
+        return at > start;
+    }
+
+    /// <summary>What is wrong with the text that <see cref="TryRead"/> did not accept.</summary>
+    private static string Fault(ReadOnlySpan<byte> json)
+    {
         Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = MaxDepth });
         try
         {
-            Read(json, ref reader);
+            while (reader.Read())
+            {
+            }
+            return "it is not a JSON object";
         }
         catch (JsonException exception)
         {
             // The parser's own message quotes the input.
-            throw new ResourceException(exception.BytePositionInLine is { } position ? $"it is not valid JSON at byte {position + 1}" : "it is not valid JSON");
+            return exception.BytePositionInLine is { } position ? $"it is not valid JSON at byte {position + 1}" : "it is not valid JSON";
         }
-    }
-
-    private void Read(ReadOnlySpan<byte> json, ref Utf8JsonReader reader)
-    {
-        _count = 0;
-        int depth = 0;
-        int nameStart = 0, nameLength = 0;
-        bool isNameEscaped = false;
-        int expected = 0;
-        while (reader.Read())
-        {
-            int start = (int)reader.TokenStartIndex;
-            bool gap = start != expected;
-            switch (reader.TokenType)
-            {
-                case JsonTokenType.PropertyName:
-                    nameStart = start + 1;
-                    nameLength = reader.ValueSpan.Length;
-                    isNameEscaped = reader.ValueIsEscaped;
-                    // The reader stands behind the colon.
-                    if (gap || reader.BytesConsumed != nameStart + nameLength + 2)
-                        _tokens[_open[depth - 1]].HasWhiteSpace = true;
-                    expected = (int)reader.BytesConsumed;
-                    continue;
-                case JsonTokenType.EndObject:
-                case JsonTokenType.EndArray:
-                    ref Token container = ref _tokens[_open[--depth]];
-                    container.End = start + 1;
-                    container.Next = _count;
-                    // After the last item no comma follows.
-                    container.HasWhiteSpace |= _count == _open[depth] + 1 ? gap : start != expected - 1;
-                    if (container.HasWhiteSpace && depth > 0)
-                        _tokens[_open[depth - 1]].HasWhiteSpace = true;
-                    break;
-                default:
-                    if (gap && depth > 0)
-                        _tokens[_open[depth - 1]].HasWhiteSpace = true;
-                    ref Token token = ref Add();
-                    token = default;
-                    token.Kind = reader.TokenType;
-                    token.Start = start;
-                    token.NameStart = nameStart;
-                    token.NameLength = nameLength;
-                    token.IsNameEscaped = isNameEscaped;
-                    token.Next = _count;
-                    nameStart = nameLength = 0;
-                    isNameEscaped = false;
-                    if (token.IsContainer)
-                    {
-                        if (depth == _open.Length)
-                            Array.Resize(ref _open, depth * 2);
-                        _open[depth++] = _count - 1;
-                        expected = start + 1;
-                        continue;
-                    }
-                    token.End = (int)reader.BytesConsumed;
-                    token.IsEscaped = token.Kind == JsonTokenType.String && reader.ValueIsEscaped;
-                    if (token.Kind == JsonTokenType.String && token.NameLength == 12 && json.Slice(token.NameStart, 12).SequenceEqual("resourceType"u8))
-                        _tokens[_open[depth - 1]].ResourceType = _count - 1;
-                    break;
-            }
-            // One comma is expected before what follows; a container that ends here takes it back.
-            expected = (int)reader.BytesConsumed + 1;
-        }
-        if (_tokens[0].Kind != JsonTokenType.StartObject)
-            throw new ResourceException("it is not a JSON object");
     }
 
     private ref Token Add()

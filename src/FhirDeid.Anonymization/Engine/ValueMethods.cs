@@ -49,8 +49,14 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
     {
         ref Token token = ref tokens[index];
         PlanState state = place.State;
-        bool isCanonical = Primitives.Read(json, token, state.Type, out ReadOnlySpan<byte> text);
         token.IsDecided = true;
+        if (state is { Method: AnonymizationMethod.Keep, Type.Syntax: PrimitiveSyntax.Text } && token is { Kind: JsonTokenType.String, IsEscaped: false })
+        {
+            // Most values: any text is valid and stays; an empty one counts as none.
+            token.Action = token.End - token.Start > 2 ? TokenAction.Copy : TokenAction.Drop;
+            return;
+        }
+        bool isCanonical = Primitives.Read(json, token, state.Type, out ReadOnlySpan<byte> text);
         if (text.IsEmpty)
         {
             token.Action = TokenAction.Drop;
@@ -234,23 +240,23 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
     private bool KeepsAge(ReadOnlySpan<byte> json, Span<Token> tokens, int age, out bool isInYears)
     {
         ReadOnlySpan<byte> value = default;
-        string unit = "", code = "", comparator = "";
-        PrimitiveReader reader = new();
+        int unit = 0, code = 0;
+        bool isMore = false;
         for (int i = age + 1; i < tokens[age].Next; i = tokens[i].Next)
         {
             ref Token token = ref tokens[i];
-            // A copy: the texts below are unescaped into the same place.
-            string name = Encoding.UTF8.GetString(reader.Name(json, token));
+            ReadOnlySpan<byte> name = Primitives.Name(json, token);
             bool isString = token.Kind == JsonTokenType.String;
-            if (name == "value")
+            if (name.SequenceEqual("value"u8))
                 value = isString ? json[(token.Start + 1)..(token.End - 1)] : json[token.Start..token.End];
-            else if (isString && name == "unit")
-                unit = Encoding.UTF8.GetString(reader.Unescape(json, token));
-            else if (isString && name == "code")
-                code = Encoding.UTF8.GetString(reader.Unescape(json, token));
-            else if (isString && name == "comparator")
-                comparator = Encoding.UTF8.GetString(reader.Unescape(json, token));
+            else if (isString && name.SequenceEqual("unit"u8))
+                unit = i;
+            else if (isString && name.SequenceEqual("code"u8) && token.End - token.Start > 2)
+                code = i;
+            else if (isString && name.SequenceEqual("comparator"u8))
+                isMore = Primitives.Unescape(json, token).StartsWith(">"u8);
         }
-        return _redaction.KeepsAge(value, code.Length > 0 ? code : unit, comparator, out isInYears);
+        int named = code != 0 ? code : unit;
+        return _redaction.KeepsAge(value, named != 0 ? Primitives.Unescape(json, tokens[named]) : default, isMore, out isInYears);
     }
 }

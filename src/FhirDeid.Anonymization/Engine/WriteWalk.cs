@@ -74,9 +74,23 @@ internal sealed class WriteWalk
             frame.Cursor = token.Next;
             if (tokens[frame.Token].Kind == JsonTokenType.StartArray)
                 Item(json, tokens, index, ref frame, decided, output);
+            else if (IsCopied(token) && !tokens[frame.Token].HasWhiteSpace)
+                Copies(json, tokens, index, ref frame, output);
             else if (token.IsWritten || token.IsTwin && token.ArenaLength > 0)
                 Property(json, tokens, index, ref frame, decided, output);
         }
+    }
+
+    private static bool IsCopied(in Token token) => token.Action == TokenAction.Copy && token.ArenaLength == 0 && !token.IsSingleInArray;
+
+    /// <summary>Copies at once the properties from one on that stand side by side and stay as they are.</summary>
+    private static void Copies(ReadOnlySpan<byte> json, Span<Token> tokens, int index, ref Frame frame, Arena output)
+    {
+        int last = index;
+        for (int end = tokens[frame.Token].Next; frame.Cursor < end && IsCopied(tokens[frame.Cursor]); frame.Cursor = tokens[last].Next)
+            last = frame.Cursor;
+        Comma(ref frame, output);
+        output.Append(json[(tokens[index].NameStart - 1)..tokens[last].End]);
     }
 
     private void Property(ReadOnlySpan<byte> json, Span<Token> tokens, int index, ref Frame frame, DecideWalk decided, Arena output)

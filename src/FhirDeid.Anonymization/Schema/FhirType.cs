@@ -121,7 +121,7 @@ internal sealed class FhirProperty(int index, int element, string name, string j
 
     public bool IsRequired { get; } = isRequired;
 
-    public bool IsPrimitive => Type?.Kind == FhirTypeKind.Primitive;
+    public bool IsPrimitive { get; } = type?.Kind == FhirTypeKind.Primitive;
 
     internal FhirProperty? NextInBucket { get; set; }
 
