@@ -1,6 +1,6 @@
 using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Configuration;
-using FhirDeid.Anonymization.Plan;
+using FhirDeid.Anonymization.Lint;
 
 namespace FhirDeid.Anonymization;
 
@@ -16,7 +16,7 @@ public sealed class AnonymizationEngine : IAnonymization
             Name = name,
             FhirVersion = configuration.FhirVersion,
             ProcessingErrors = configuration.SkipsFailures ? "skip" : "raise",
-            Rules = [.. configuration.Rules.Select(rule => new AnonymizationRule { Number = rule.Number, Path = rule.Path, Method = MethodName(rule.Method) })],
+            Rules = [.. configuration.Rules.Select(rule => new AnonymizationRule { Number = rule.Number, Path = rule.Path, Method = rule.Method.Name() })],
             Parameters = new AnonymizationParameters
             {
                 HasCryptoHashKey = configuration.CryptoHashKey.Length > 0,
@@ -32,18 +32,10 @@ public sealed class AnonymizationEngine : IAnonymization
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<AnonymizationConfigFinding> Test(string json)
-    {
-        AnonymizationConfiguration configuration = ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
-        if (findings.Any(finding => finding.Severity == AnonymizationConfigSeverity.Error))
-            return findings;
-        return [.. findings, .. PlanCheck.Run(configuration, json)];
-    }
+    public IReadOnlyList<AnonymizationConfigFinding> Test(string json) => ConfigurationLint.Run(json);
 
     /// <inheritdoc/>
     public Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>
         NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson(), path), path, destination, progress, cancellation);
-
-    private static string MethodName(AnonymizationMethod method) => char.ToLowerInvariant(method.ToString()[0]) + method.ToString()[1..];
 }

@@ -18,6 +18,7 @@ public sealed class Anonymizer : IDisposable
     private readonly DecideWalk _decide;
     private readonly WriteWalk _write = new();
     private readonly Arena _result = new();
+    private readonly long[] _changes = new long[Enum.GetValues<AnonymizationMethod>().Length];
 
     private Anonymizer(AnonymizationConfiguration configuration, AnonymizationPlan plan, byte[] scopeName, TimeProvider clock)
     {
@@ -29,6 +30,9 @@ public sealed class Anonymizer : IDisposable
     }
 
     internal AnonymizationConfiguration Configuration => _configuration;
+
+    /// <summary>Values that this engine has changed or removed so far, by <see cref="AnonymizationMethod"/>.</summary>
+    internal ReadOnlySpan<long> Changes => _changes;
 
     /// <summary>Compiles a configuration.</summary>
     /// <param name="json">The configuration file's text.</param>
@@ -56,19 +60,21 @@ public sealed class Anonymizer : IDisposable
     /// <summary>De-identifies one resource.</summary>
     /// <param name="resource">One resource as UTF-8 JSON, without a line end.</param>
     /// <param name="output">Receives the result as UTF-8 JSON, without a line end; compact wherever anything changed.</param>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ResourceInvalid</c>: the resource does not parse as R4; nothing was written.</exception>
+    /// <exception cref="ResourceFailedException"><c>FhirDeid.ResourceInvalid</c>: the resource does not parse as R4, or a rule fails on it; nothing was written.</exception>
     public void Anonymize(ReadOnlySpan<byte> resource, IBufferWriter<byte> output)
     {
+        _decide.Clear();
         try
         {
             _tape.Read(resource);
-            _decide.Run(resource, _tape.Tokens, DateOnly.FromDateTime(_clock.GetLocalNow().DateTime));
+            _decide.Run(resource, _tape, DateOnly.FromDateTime(_clock.GetLocalNow().DateTime));
         }
         catch (ResourceException exception)
         {
-            throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"The resource cannot be de-identified: {exception.Message}.",
-                "Correct the resource at its source; nothing of it was written. With \"processingErrors\": \"skip\" in the configuration an empty resource takes its place.");
+            string? type = _decide.Resources.IsEmpty ? null : _decide.Resources[0].Type.Name;
+            throw new ResourceFailedException(exception.Message, type, exception.Rule?.Number, exception.Rule?.Method.Name());
         }
+        _decide.CountChanges(_changes);
         _result.Clear();
         _write.Run(resource, _tape.Tokens, _decide, _result);
         output.Write(_result.Slice(0, _result.Length));

@@ -73,7 +73,7 @@ public sealed class ConfigurationFindingTests
         const string Json = """{ "fhirPathRules": [{ "path": "Patient.name" }, { "path": "Patient.id", "method": "x" }, { "path": "Patient.id", "method": "cryptoHash" }] }""";
 
         Assert.Equal(["RuleIncomplete", "MethodUnknown", "KeyEmpty"], new AnonymizationEngine().Test(Json).Select(f => f.Id));
-        Assert.Contains("2 more", Assert.Throws<FhirDeidException>(() => new AnonymizationEngine().Parse(Json, "c.json")).Message, StringComparison.Ordinal);
+        Assert.Contains("1 more", Assert.Throws<FhirDeidException>(() => new AnonymizationEngine().Parse(Json, "c.json")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -82,7 +82,7 @@ public sealed class ConfigurationFindingTests
         IReadOnlyList<AnonymizationConfigFinding> findings = new AnonymizationEngine().Test($$"""
             { "processingError": "skip", "fhirPathRules": [
               { "path": "HealthcareService.notAvaliable.description", "method": "redact" },
-              { "path": "Observation.value", "method": "generalize", "cases": { "true": "1" } },
+              { "path": "Patient.name.where(resolve().exists()).text", "method": "redact" },
               { "path": "Patient.id", "method": "cryptoHash", "key": 1 } ], {{Keys}} }
             """);
 
@@ -93,9 +93,9 @@ public sealed class ConfigurationFindingTests
     [Fact]
     public void A_configuration_that_only_the_service_can_run_is_read_but_not_run_here()
     {
-        AnonymizationConfig config = new AnonymizationEngine().Parse($$"""{ "fhirPathRules": [{ "path": "Observation.value", "method": "generalize", "cases": { "true": "1" } }], {{Keys}} }""", "c.json");
+        AnonymizationConfig config = new AnonymizationEngine().Parse($$"""{ "fhirPathRules": [{ "path": "Patient.name.where(resolve().exists()).text", "method": "redact" }], {{Keys}} }""", "c.json");
 
-        Assert.Equal("generalize", Assert.Single(config.Rules).Method);
+        Assert.Equal("redact", Assert.Single(config.Rules).Method);
         Assert.Equal("FhirDeid.ConfigNotSupported", Assert.Throws<FhirDeidException>(() => Anonymizer.Create(config.ToJson())).ErrorId);
     }
 }

@@ -16,7 +16,6 @@ public sealed class ConfigurationTests
     [InlineData("""{ "fhirPathRules": ["Patient.name"] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "Path": "Patient.name", "method": "redact" }] }""")]
-    [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name", "method": "frobnicate" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": " ", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.", "method": "redact" }] }""")]
     [InlineData("""{ "fhirPathRules": [{ "path": "Patient.name.where(use='official'", "method": "redact" }] }""")]
@@ -35,16 +34,12 @@ public sealed class ConfigurationTests
     }
 
     [Theory]
-    [InlineData("Patient.name", "generalize")]
-    [InlineData("Patient.name.where(use='official')", "redact")]
-    [InlineData("Patient.name[0]", "redact")]
-    [InlineData("Patient.name.first()", "redact")]
-    [InlineData("Patient.descendants()", "redact")]
-    [InlineData("Patient.name.exists()", "redact")]
-    [InlineData("Patient.name and true", "redact")]
-    [InlineData("Patient.contact.Address", "redact")]
-    [InlineData("nodesByType('Address').where(use='home')", "redact")]
-    public void What_is_not_built_is_refused_as_a_whole_and_no_rule_is_skipped(string path, string method)
+    [InlineData("Patient.name", "generalize", "FhirDeid.ConfigInvalid")]
+    [InlineData("Patient.name.exists()", "redact", "FhirDeid.ConfigInvalid")]
+    [InlineData("Patient.name and true", "redact", "FhirDeid.ConfigInvalid")]
+    [InlineData("Patient.name.where(resolve().exists())", "redact", "FhirDeid.ConfigNotSupported")]
+    [InlineData("Patient.name.given.memberOf('http://e/names')", "redact", "FhirDeid.ConfigNotSupported")]
+    public void What_cannot_run_is_refused_as_a_whole_and_no_rule_is_skipped(string path, string method, string errorId)
     {
         string json = $$"""
             { "fhirPathRules": [{ "path": "Patient.id", "method": "redact" }, { "path": "{{path}}", "method": "{{method}}", "span": 1, "cases": { "true": "'x'" } }],
@@ -53,17 +48,29 @@ public sealed class ConfigurationTests
 
         FhirDeidException error = Assert.Throws<FhirDeidException>(() => Anonymizer.Create(json));
 
-        Assert.Equal("FhirDeid.ConfigNotSupported", error.ErrorId);
+        Assert.Equal(errorId, error.ErrorId);
         Assert.Contains("Rule 2", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_unknown_method_ends_the_run_at_the_first_resource_that_its_rule_applies_to()
+    {
+        using Anonymizer anonymizer = Anonymizer.Create("""{ "fhirPathRules": [{ "path": "Observation.value", "method": "frobnicate" }] }""");
+
+        Assert.Contains("\"p1\"", Engine.Run(anonymizer, """{"resourceType":"Patient","id":"p1"}"""), StringComparison.Ordinal);
+        FhirDeidException error = Assert.Throws<FhirDeidException>(() => Engine.Run(anonymizer, """{"resourceType":"Observation","status":"final","code":{"text":"c"}}"""));
+        Assert.Equal("FhirDeid.ConfigInvalid", error.ErrorId);
     }
 
     [Theory]
     [InlineData("""{ "path": "Patient.gender", "method": "substitute" }""", "FhirDeid.ConfigInvalid")]
     [InlineData("""{ "path": "Patient.birthDate", "method": "substitute", "replaceWith": "someday" }""", "FhirDeid.ConfigInvalid")]
     [InlineData("""{ "path": "Patient.active", "method": "substitute", "replaceWith": "yes" }""", "FhirDeid.ConfigInvalid")]
-    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": "x" }""", "FhirDeid.ConfigNotSupported")]
-    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": { "text": "x" } }""", "FhirDeid.ConfigNotSupported")]
-    [InlineData("""{ "path": "nodesByName('value')", "method": "substitute", "replaceWith": "x" }""", "FhirDeid.ConfigNotSupported")]
+    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": "x" }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": { "nosuch": "x" } }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.name", "method": "substitute", "replaceWith": { "given": ["x", { }] } }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Patient.extension", "method": "substitute", "replaceWith": { "url": "u", "valueString": "x", "valueBoolean": true } }""", "FhirDeid.ConfigInvalid")]
+    [InlineData("""{ "path": "Bundle.entry", "method": "substitute", "replaceWith": { "fullUrl": "x" } }""", "FhirDeid.ConfigInvalid")]
     [InlineData("""{ "path": "Patient.birthDate", "method": "dateShift" }""", "FhirDeid.KeyMissing")]
     public void A_rule_that_cannot_do_its_work_is_refused_when_the_configuration_is_read(string rule, string errorId) =>
         Assert.Equal(errorId, Assert.Throws<FhirDeidException>(() => Anonymizer.Create($$"""{ "fhirPathRules": [{{rule}}] }""")).ErrorId);

@@ -45,7 +45,7 @@ public sealed class InvalidResourceTests
         using Anonymizer anonymizer = Anonymizer.Create(Config);
         ArrayBufferWriter<byte> output = new();
 
-        FhirDeidException error = Assert.Throws<FhirDeidException>(() => anonymizer.Anonymize(Encoding.UTF8.GetBytes(resource), output));
+        FhirDeidException error = Assert.Throws<ResourceFailedException>(() => anonymizer.Anonymize(Encoding.UTF8.GetBytes(resource), output));
 
         Assert.Equal("FhirDeid.ResourceInvalid", error.ErrorId);
         Assert.DoesNotContain("Secret", error.ToString(), StringComparison.Ordinal);
@@ -57,7 +57,7 @@ public sealed class InvalidResourceTests
     {
         using Anonymizer anonymizer = Anonymizer.Create(Config);
 
-        FhirDeidException error = Assert.Throws<FhirDeidException>(() =>
+        FhirDeidException error = Assert.Throws<ResourceFailedException>(() =>
             anonymizer.Anonymize([.. "{\"resourceType\":\"Patient\",\"gender\":\""u8, 0xFF, .. "\"}"u8], new ArrayBufferWriter<byte>()));
 
         Assert.Equal("FhirDeid.ResourceInvalid", error.ErrorId);
@@ -67,7 +67,7 @@ public sealed class InvalidResourceTests
     public void An_engine_goes_on_after_a_failure()
     {
         using Anonymizer anonymizer = Anonymizer.Create(Config, null, Engine.Clock);
-        Assert.Throws<FhirDeidException>(() => Engine.Run(anonymizer, """{"resourceType":"Patient","name":[{"text":"x"}],"entry":[]}"""));
+        Assert.Throws<ResourceFailedException>(() => Engine.Run(anonymizer, """{"resourceType":"Patient","name":[{"text":"x"}],"entry":[]}"""));
 
         JsonText.Equal("""{"resourceType":"Patient","gender":"male"}""", Engine.Run(anonymizer, """{"resourceType":"Patient","gender":"male"}"""));
     }

@@ -177,7 +177,7 @@ internal sealed class NdjsonStream(Anonymizer anonymizer, string name, IProgress
         {
             engine.Anonymize(line, batch.Output);
         }
-        catch (FhirDeidException exception) when (exception.ErrorId == "FhirDeid.ResourceInvalid")
+        catch (ResourceFailedException exception)
         {
             if (!engine.Configuration.SkipsFailures)
             {

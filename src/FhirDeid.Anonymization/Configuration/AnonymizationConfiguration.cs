@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace FhirDeid.Anonymization.Configuration;
 
 /// <summary>What a rule does to the nodes it reaches.</summary>
@@ -11,6 +13,15 @@ internal enum AnonymizationMethod
     Encrypt,
     Perturb,
     Generalize,
+    /// <summary>One that does not exist: the run ends at the first resource that the rule applies to, as in the service.</summary>
+    Unknown,
+}
+
+/// <summary>Names of the methods.</summary>
+internal static class AnonymizationMethodNames
+{
+    /// <summary>The name that a configuration writes: <c>cryptoHash</c>.</summary>
+    public static string Name(this AnonymizationMethod method) => char.ToLowerInvariant(method.ToString()[0]) + method.ToString()[1..];
 }
 
 /// <summary>What a date's shift depends on besides the key.</summary>
@@ -25,11 +36,23 @@ internal enum DateShiftScope
 /// <param name="Number">Position in the file, from 1.</param>
 /// <param name="Path">The path, as written.</param>
 /// <param name="Method">What happens.</param>
-/// <param name="ReplaceWith">For substitute: the text of the new value, or null to remove the value.</param>
-/// <param name="ReplacesComplex">For substitute: whether the new value is an object.</param>
-/// <param name="Noise">For perturb: how far numbers move.</param>
-internal sealed record ConfigurationRule(
-    int Number, string Path, AnonymizationMethod Method, string? ReplaceWith = null, bool ReplacesComplex = false, NoiseSettings? Noise = null);
+internal sealed record ConfigurationRule(int Number, string Path, AnonymizationMethod Method)
+{
+    /// <summary>For substitute: the text of the new value, or null to remove the value.</summary>
+    public string? ReplaceWith { get; init; }
+
+    /// <summary>For substitute: the new value where it is an object.</summary>
+    public JsonElement? ReplaceWithObject { get; init; }
+
+    /// <summary>For perturb: how far numbers move.</summary>
+    public NoiseSettings? Noise { get; init; }
+
+    /// <summary>For generalize: conditions and values as FHIRPath, in order.</summary>
+    public IReadOnlyList<(string Condition, string Value)> Cases { get; init; } = [];
+
+    /// <summary>For generalize: whether a value that no case covers stays.</summary>
+    public bool KeepsOtherValues { get; init; }
+}
 
 /// <summary>How far perturb moves numbers.</summary>
 /// <param name="Span">Width of the range that noise is drawn from, evenly, half of it in each direction; 0 or more.</param>

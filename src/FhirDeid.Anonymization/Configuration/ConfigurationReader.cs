@@ -57,12 +57,12 @@ internal sealed class ConfigurationReader
         return reader._configuration;
     }
 
-    /// <summary>Reads a configuration that must be without errors.</summary>
+    /// <summary>Reads a configuration that must be without errors, but for unknown methods: those matter only where their rules apply.</summary>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.KeyMissing</c>.</exception>
     public static AnonymizationConfiguration Read(string json)
     {
         AnonymizationConfiguration configuration = Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
-        AnonymizationConfigFinding[] errors = [.. findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Error)];
+        AnonymizationConfigFinding[] errors = [.. findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Error && finding.Id != "MethodUnknown")];
         if (errors.Length == 0)
             return configuration;
         string others = errors.Length > 1 ? $" ({errors.Length - 1} more: Test-AnonymizationConfig lists them all.)" : "";
@@ -162,14 +162,13 @@ internal sealed class ConfigurationReader
             if (known < 0)
             {
                 Error("MethodUnknown", $"Rule {number}: anonymization method '{method.GetString()}' is not supported.{Spelling.Question(method.GetString()!, Methods)}", $"Use one of {string.Join(", ", Methods)}. The service would find out only when half of the data is written.", number).For(text);
+                rules.Add(new ConfigurationRule(number, text, AnonymizationMethod.Unknown));
                 continue;
             }
             ConfigurationRule rule = new(number, text, (AnonymizationMethod)known);
             rules.Add(RuleSettings.Read(rule, item, this));
         }
         _configuration = _configuration with { Rules = rules };
-        if (number == 0)
-            Warn("RulesEmpty", "fhirPathRules is empty: everything is kept as it is.", "Add rules; what no rule reaches is kept.");
         CheckKey(AnonymizationMethod.CryptoHash, "cryptoHashKey", _configuration.CryptoHashKey.Length > 0, "the hashes of one id would differ between files");
         CheckKey(AnonymizationMethod.Encrypt, "encryptKey", _configuration.EncryptKey.Length > 0, "no one could decrypt the values again");
         CheckKey(AnonymizationMethod.DateShift, "dateShiftKey", _configuration.DateShiftKey.Length > 0 || _configuration.DateShiftFixedOffsetInDays is not null, "the dates of one resource would move differently each time");

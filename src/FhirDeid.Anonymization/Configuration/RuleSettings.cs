@@ -31,8 +31,7 @@ internal static class RuleSettings
             case AnonymizationMethod.Perturb:
                 return Perturb(rule, item, reader);
             case AnonymizationMethod.Generalize:
-                Generalize(rule, item, reader);
-                break;
+                return Generalize(rule, item, reader);
         }
         return rule;
     }
@@ -48,7 +47,7 @@ internal static class RuleSettings
         {
             JsonValueKind.Null => rule,
             JsonValueKind.String => rule with { ReplaceWith = value.GetString() },
-            JsonValueKind.Object or JsonValueKind.Array => rule with { ReplacesComplex = true },
+            JsonValueKind.Object or JsonValueKind.Array => rule with { ReplaceWithObject = value.Clone() },
             _ => rule with { ReplaceWith = value.GetRawText() },
         };
     }
@@ -67,18 +66,20 @@ internal static class RuleSettings
         return rule with { Noise = new NoiseSettings(width, rangeType.ValueKind == JsonValueKind.String && IsOneOf(rangeType, "proportional"), (int)Math.Round(decimals)) };
     }
 
-    private static void Generalize(ConfigurationRule rule, JsonElement item, ConfigurationReader reader)
+    private static ConfigurationRule Generalize(ConfigurationRule rule, JsonElement item, ConfigurationReader reader)
     {
         if (!item.TryGetProperty("cases", out JsonElement cases))
             reader.Error("CasesMissing", $"Rule {rule.Number}: Missing cases in FHIR path rule config.", "Give the rule \"cases\": { \"condition\": \"value\", … }.", rule.Number).For(rule.Path);
         else
-            Cases(rule, cases, reader);
+            rule = rule with { Cases = Cases(rule, cases, reader) };
         if (item.TryGetProperty("otherValues", out JsonElement otherValues) && !IsOneOf(otherValues, "redact", "keep"))
             reader.Error("OtherValuesInvalid", $"Rule {rule.Number}: OtherValues setting is invalid at {rule.Path}.", "Give otherValues redact or keep.", rule.Number).For(rule.Path);
+        return rule with { KeepsOtherValues = otherValues.ValueKind == JsonValueKind.String && IsOneOf(otherValues, "keep") };
     }
 
-    private static void Cases(ConfigurationRule rule, JsonElement cases, ConfigurationReader reader)
+    private static List<(string Condition, string Value)> Cases(ConfigurationRule rule, JsonElement cases, ConfigurationReader reader)
     {
+        List<(string Condition, string Value)> read = [];
         JsonDocument? parsed = null;
         try
         {
@@ -89,6 +90,7 @@ internal static class RuleSettings
             foreach (JsonProperty pair in cases.EnumerateObject())
             {
                 string value = pair.Value.ValueKind == JsonValueKind.String ? pair.Value.GetString()! : pair.Value.GetRawText();
+                read.Add((pair.Name, value));
                 if ((FhirPathSyntax.Error(pair.Name) ?? FhirPathSyntax.Error(value)) is { } error)
                     reader.Error("CaseInvalid", $"Rule {rule.Number}: Invalid cases expression [{pair.Name}, {value}]: {error}.", "Correct the FHIRPath; texts stand in single quotes.", rule.Number).For(rule.Path);
             }
@@ -101,6 +103,7 @@ internal static class RuleSettings
         {
             parsed?.Dispose();
         }
+        return read;
     }
 
     private static bool TryNumber(JsonElement value, out double number)

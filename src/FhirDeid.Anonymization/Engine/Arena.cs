@@ -13,6 +13,9 @@ internal sealed class Arena : IBufferWriter<byte>
 
     public void Clear() => Length = 0;
 
+    /// <summary>Takes back what was written behind a position.</summary>
+    public void Truncate(int length) => Length = length;
+
     public void Append(ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(GetSpan(bytes.Length));

@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using FhirDeid.Anonymization.Configuration;
-using FhirDeid.Anonymization.Plan;
 
 namespace FhirDeid.Anonymization.Engine;
 
@@ -8,9 +7,6 @@ namespace FhirDeid.Anonymization.Engine;
 internal sealed class DateShift
 {
     private readonly byte[] _key;
-    private readonly int? _days;
-    private readonly bool _isUsed;
-    private readonly DocumentId _id = new();
     private int? _daysBefore;
     private int? _daysAfter;
 
@@ -19,9 +15,11 @@ internal sealed class DateShift
     public DateShift(AnonymizationConfiguration configuration, byte[] scopeName)
     {
         _key = configuration.DateShiftKey;
-        _days = configuration.DateShiftFixedOffsetInDays ?? (scopeName.Length > 0 ? OffsetDays(scopeName, _key) : null);
-        _isUsed = configuration.Rules.Any(rule => rule.Method == AnonymizationMethod.DateShift);
+        Days = configuration.DateShiftFixedOffsetInDays ?? (scopeName.Length > 0 ? OffsetDays(scopeName, _key) : null);
     }
+
+    /// <summary>Days by which every date moves; null where they depend on the document's id.</summary>
+    public int? Days { get; }
 
     /// <summary>Days by which dates of one scope move, in [-50, 50].</summary>
     /// <param name="prefix">Resource id, file name or folder name, by the configured scope; may be empty.</param>
@@ -38,24 +36,35 @@ internal sealed class DateShift
     }
 
     /// <summary>Begins a document: its dates may depend on its id.</summary>
-    public void Begin(ReadOnlySpan<byte> json, Span<Token> tokens, AnonymizationPlan plan, PlanState root, CryptoHash hash, PrimitiveReader primitives)
+    public void Begin() => _daysBefore = _daysAfter = null;
+
+    /// <summary>Days by which dates of this document move, where they are known already.</summary>
+    /// <param name="isChanged">Whether a rule has changed the document's id before.</param>
+    public int? KnownDays(bool isChanged) => isChanged ? _daysAfter : _daysBefore;
+
+    /// <summary>Days by which dates of this document move.</summary>
+    /// <param name="id">The document's id, as it is then; may be empty.</param>
+    /// <param name="isChanged">Whether a rule has changed it before.</param>
+    public int DaysFor(ReadOnlySpan<byte> id, bool isChanged)
     {
-        if (!_isUsed || _days is not null)
-            return;
-        _daysBefore = _daysAfter = null;
-        _id.Read(json, tokens, plan, root, hash, primitives);
+        int days = OffsetDays(id, _key);
+        if (isChanged)
+            _daysAfter = days;
+        else
+            _daysBefore = days;
+        return days;
     }
 
     /// <summary>Writes a shifted date as a JSON string.</summary>
     /// <param name="text">The date as it is; it must have a day.</param>
     /// <param name="date">The same, read.</param>
-    /// <param name="rule">Index of the rule where it is one of the document itself; <see cref="int.MaxValue"/> for the rules of nested resources, which run after all of the document's.</param>
+    /// <param name="days">How far it moves.</param>
     /// <param name="arena">Receives the value.</param>
     /// <returns>Whether the shifted day exists; nothing is written otherwise.</returns>
     /// <remarks>A complete time with its zone is kept as zeros, digit by digit; any other time is left out.</remarks>
-    public bool TryWrite(ReadOnlySpan<byte> text, FhirDate date, int rule, Arena arena)
+    public static bool TryWrite(ReadOnlySpan<byte> text, FhirDate date, int days, Arena arena)
     {
-        long day = new DateOnly(date.Year, date.Month, date.Day).DayNumber + (long)Days(rule);
+        long day = new DateOnly(date.Year, date.Month, date.Day).DayNumber + (long)days;
         if (day < DateOnly.MinValue.DayNumber || day > DateOnly.MaxValue.DayNumber)
             return false;
         arena.Append((byte)'"');
@@ -70,13 +79,6 @@ internal sealed class DateShift
         }
         arena.Append((byte)'"');
         return true;
-    }
-
-    private int Days(int rule)
-    {
-        if (_days is { } same)
-            return same;
-        return _id.ChangedBy < rule ? _daysAfter ??= OffsetDays(_id.After, _key) : _daysBefore ??= OffsetDays(_id.Before, _key);
     }
 
     /// <summary>Whether a time has hours, minutes, seconds and a zone; where the zone starts.</summary>

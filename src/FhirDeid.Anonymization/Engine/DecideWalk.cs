@@ -10,21 +10,32 @@ namespace FhirDeid.Anonymization.Engine;
 
 /// <summary>Second walk: finds the R4 element of every token, checks it, and decides what is written for it.</summary>
 /// <remarks>Nothing passes unexamined: what the R4 model does not know is an error of the resource. Iterative, linear in the number of tokens.</remarks>
-/// <param name="plan">The compiled rules.</param>
-/// <param name="configuration">The parameters.</param>
-/// <param name="scopeName">Name of the input file or folder that dates shift by; empty where they shift by the document's id.</param>
-internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfiguration configuration, byte[] scopeName) : IDisposable
+internal sealed class DecideWalk : IDisposable
 {
-    private readonly PrimitiveReader _primitives = new();
-    private readonly Redaction _redaction = new(configuration);
-    private readonly CryptoHash _hash = new(configuration.CryptoHashKey);
-    private readonly Encryption _encryption = new(configuration.EncryptKey);
-    private readonly DateShift _dateShift = new(configuration, scopeName);
+    private readonly AnonymizationPlan _plan;
+    private readonly ValueMethods _methods;
+    private readonly PrimitiveReader _primitives;
+    private readonly RuleMatches _matches;
+    private readonly CurrentTree _tree;
+    private readonly Substitution _substitution;
     private Frame[] _frames = new Frame[32];
     private int _depth;
     private ResourceContext[] _resources = new ResourceContext[8];
     private int _resourceCount;
-    private DateOnly _today;
+    private readonly long[] _changes = new long[Enum.GetValues<AnonymizationMethod>().Length];
+
+    /// <param name="plan">The compiled rules.</param>
+    /// <param name="configuration">The parameters.</param>
+    /// <param name="scopeName">Name of the input file or folder that dates shift by; empty where they shift by the document's id.</param>
+    public DecideWalk(AnonymizationPlan plan, AnonymizationConfiguration configuration, byte[] scopeName)
+    {
+        _plan = plan;
+        _methods = new ValueMethods(plan, configuration, scopeName);
+        _primitives = _methods.Primitives;
+        _matches = new RuleMatches(plan);
+        _tree = new CurrentTree(plan, _methods, _matches);
+        _substitution = new Substitution(plan, _methods, _tree, this);
+    }
 
     /// <summary>An object or array whose parts are being decided.</summary>
     private struct Frame
@@ -54,26 +65,37 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     public ReadOnlySpan<ResourceContext> Resources => _resources.AsSpan(0, _resourceCount);
 
     /// <summary>New values, as JSON.</summary>
-    public Arena Arena { get; } = new();
+    public Arena Arena => _methods.Arena;
 
-    public void Dispose()
-    {
-        _hash.Dispose();
-        _encryption.Dispose();
-    }
+    public void Dispose() => _methods.Dispose();
 
-    /// <summary>Decides every token of a resource.</summary>
-    /// <param name="json">The resource.</param>
-    /// <param name="tokens">Its tape.</param>
-    /// <param name="today">The day on which ages count.</param>
-    /// <exception cref="ResourceException">It holds something that R4 does not know.</exception>
-    public void Run(ReadOnlySpan<byte> json, Span<Token> tokens, DateOnly today)
+    /// <summary>Forgets the last resource.</summary>
+    public void Clear()
     {
         Arena.Clear();
+        _matches.Clear();
+        _changes.AsSpan().Clear();
         _depth = _resourceCount = 0;
-        _today = today;
+    }
+
+    /// <summary>Adds the values that the last resource's rules changed or removed, by method.</summary>
+    public void CountChanges(Span<long> changes)
+    {
+        for (int method = 0; method < changes.Length; method++)
+            changes[method] += _changes[method];
+    }
+
+    /// <summary>Decides every token of a resource, after <see cref="Clear"/>.</summary>
+    /// <param name="json">The resource.</param>
+    /// <param name="tape">Its tape.</param>
+    /// <param name="today">The day on which ages count.</param>
+    /// <exception cref="ResourceException">It holds something that R4 does not know, or a rule fails on it.</exception>
+    public void Run(ReadOnlySpan<byte> json, Tape tape, DateOnly today)
+    {
+        Span<Token> tokens = tape.Tokens;
+        _methods.Begin(today);
+        _tree.Begin(tape.Buffer);
         OpenResource(json, tokens, 0, null);
-        _dateShift.Begin(json, tokens, plan, _frames[0].State, _hash, _primitives);
         for (int i = 1; _depth > 0;)
         {
             ref Frame frame = ref _frames[_depth - 1];
@@ -118,7 +140,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
                 PrimitiveArray(json, tokens, index, property, ref frame);
                 return token.Next;
             case JsonTokenType.StartArray:
-                Push(index, property.Type is null ? frame.State : frame.State.Child(plan, property), frame.Resource);
+                Push(index, property.Type is null ? frame.State : frame.State.Child(_plan, property), frame.Resource);
                 return index + 1;
         }
         if (property.IsCollection)
@@ -135,7 +157,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         }
         if (!property.IsPrimitive || token.IsTwin)
             throw Shape(property, frame);
-        Primitive(json, tokens, index, property, frame.State.Child(plan, property), ref frame);
+        Primitive(json, tokens, index, property, Matched(frame.State.Child(_plan, property), token, frame.Resource), ref frame);
         return index + 1;
     }
 
@@ -172,21 +194,8 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         if (property.Type is null)
             OpenResource(json, tokens, index, property);
         else
-            Push(index, Acting(json, tokens, index, frame.State), frame.Resource);
+            Push(index, Element(json, tokens, index, frame.State, frame.Resource), frame.Resource);
         return index + 1;
-    }
-
-    /// <summary>The state of a node: perturb leaves a Quantity without a number to the rules after it.</summary>
-    private PlanState Acting(ReadOnlySpan<byte> json, Span<Token> tokens, int index, PlanState state)
-    {
-        if (!AnonymizationPlan.IsPerturbedQuantity(state))
-            return state;
-        for (int i = index + 1; i < tokens[index].Next; i = tokens[i].Next)
-        {
-            if (tokens[i].Kind is JsonTokenType.Number or JsonTokenType.String && _primitives.Name(json, tokens[i]).SequenceEqual("value"u8))
-                return state;
-        }
-        return state.WithoutDecision(plan);
     }
 
     private void Open(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, ref Frame frame)
@@ -198,7 +207,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         }
         if (frame.IsResource && property.Name == "meta")
             _resources[frame.Resource].Meta = index;
-        Push(index, Acting(json, tokens, index, frame.State.Child(plan, property)), frame.Resource);
+        Push(index, Element(json, tokens, index, frame.State.Child(_plan, property), frame.Resource), frame.Resource);
     }
 
     private void OpenResource(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty? property)
@@ -210,13 +219,27 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             ?? throw new ResourceException("a resourceType is not one of R4");
         int parent = property is null ? -1 : _frames[_depth - 1].Resource;
         // An array of resources carries the state of the object around it.
-        PlanState state = property is null ? plan.Root(type) : _frames[_depth - 1].State.Resource(plan, property, type);
+        PlanState state = property is null ? _plan.Root(type) : _frames[_depth - 1].State.Resource(_plan, property, type);
         if (_resourceCount == _resources.Length)
             Array.Resize(ref _resources, _resourceCount * 2);
-        _resources[_resourceCount] = new ResourceContext { Type = type, Parent = parent, IsContained = property?.Name == "contained" };
+        int depth = parent < 0 ? 0 : _resources[parent].Depth + 1;
+        _resources[_resourceCount] = new ResourceContext { Type = type, Parent = parent, Depth = depth, IsContained = property?.Name == "contained" };
         token.Resource = _resourceCount;
-        Push(index, state, _resourceCount++);
+        _tree.Evaluate(json, index, state, depth);
+        Push(index, Matched(state, token, _resourceCount), _resourceCount++);
         _frames[_depth - 1].IsResource = true;
+    }
+
+    /// <summary>The state of a node with the evaluated rules that lead to it.</summary>
+    private PlanState Matched(PlanState state, in Token token, int resource) =>
+        token.Match == 0 ? state : _matches.Apply(state, token, _resources[resource].Depth);
+
+    private PlanState Element(ReadOnlySpan<byte> json, Span<Token> tokens, int index, PlanState state, int resource)
+    {
+        state = _methods.Acting(json, tokens, index, Matched(state, tokens[index], resource));
+        if (state is { Method: AnonymizationMethod.Generalize, IsMatched: true, Type.Kind: FhirTypeKind.Complex })
+            throw new ResourceException($"generalize works on single values, but rule {_plan.Rule(state.DecidedBy).Number} leads to {state.Type.Id}", _plan.Rule(state.DecidedBy));
+        return state;
     }
 
     private void Push(int token, PlanState state, int resource)
@@ -240,12 +263,15 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
         ref Token token = ref tokens[frame.Token];
         if ((frame.SeenTwins & ~frame.Seen) != 0)
             CreateValues(tokens, ref frame);
+        bool isSubstituted = token.Kind == JsonTokenType.StartObject && AnonymizationPlan.IsSubstitutedObject(frame.State);
         if (frame.IsResource)
             CloseResource(json, tokens, ref frame);
-        else if (frame.IsChanged && frame.HasContent && frame.State.Type.Name == "Extension" && token.Kind == JsonTokenType.StartObject)
-            frame.HasContent = KeepsUrl(tokens, frame.Token);
+        else if (!isSubstituted && frame.IsChanged && frame.HasContent && frame.State.Type.Name == "Extension" && token.Kind == JsonTokenType.StartObject)
+            frame.HasContent = HasUrlOrExtension(tokens, frame.Token);
         token.Action = !frame.HasContent && !frame.IsResource ? TokenAction.Drop
             : frame.IsChanged || token.HasWhiteSpace ? TokenAction.Descend : TokenAction.Copy;
+        if (isSubstituted)
+            _substitution.Write(json, tokens, frame.Token, frame.State, frame.Resource);
         Finish(tokens, frame.Token);
     }
 
@@ -279,21 +305,28 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             other.Action = TokenAction.Descend;
     }
 
-    /// <summary>An extension whose url was removed says nothing and is not valid FHIR: it goes as a whole.</summary>
-    private static bool KeepsUrl(Span<Token> tokens, int extension)
+    /// <summary>An extension whose url was removed says nothing and is not valid FHIR: it goes as a whole, unless it holds another that stays.</summary>
+    private static bool HasUrlOrExtension(Span<Token> tokens, int extension)
     {
+        bool hasUrl = false;
         for (int i = extension + 1; i < tokens[extension].Next; i = tokens[i].Next)
         {
+            if (tokens[i].Property?.Name == "extension" && tokens[i].IsWritten)
+                return true;
             if (tokens[i] is { Property.Name: "url", IsTwin: false })
-                return tokens[i].IsWritten;
+            {
+                hasUrl = true;
+                if (tokens[i].IsWritten)
+                    return true;
+            }
         }
-        return true;
+        return !hasUrl;
     }
 
     private void PrimitiveArray(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, ref Frame frame)
     {
         ref Token array = ref tokens[index];
-        PlanState state = frame.State.Child(plan, property);
+        PlanState state = frame.State.Child(_plan, property);
         bool hasContent = false;
         bool isChanged = array.HasWhiteSpace;
         for (int i = index + 1; i < array.Next; i++)
@@ -305,7 +338,7 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             if (item.Kind == JsonTokenType.Null)
                 item.Action = TokenAction.Drop;
             else
-                Decide(json, tokens, i, property, state, ref frame);
+                Decide(json, tokens, i, property, Matched(state, item, frame.Resource), ref frame);
             hasContent |= item.IsWritten;
             isChanged |= item.Action != TokenAction.Copy;
         }
@@ -322,104 +355,10 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
     private void Decide(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, PlanState state, ref Frame frame)
     {
         ref Token token = ref tokens[index];
-        bool isCanonical = _primitives.Read(json, token, state.Type, out ReadOnlySpan<byte> text);
-        int start = Arena.Length;
-        if (text.IsEmpty)
-        {
-            token.Action = TokenAction.Drop;
-            return;
-        }
-        bool isWritten = true;
-        bool isKept = false;
-        switch (state.Method)
-        {
-            case AnonymizationMethod.Keep:
-                isKept = true;
-                break;
-            case AnonymizationMethod.Redact:
-                isWritten = Redact(json, tokens, text, property, state, ref frame, out isKept);
-                break;
-            case AnonymizationMethod.CryptoHash when state.Type.Syntax == PrimitiveSyntax.Text:
-                Record(frame.Resource, state.DecidedBy, Operations.CryptoHash);
-                if (frame.State.Type.Name == "Reference" && property.Name == "reference")
-                    _hash.WriteReference(text, Arena);
-                else
-                    _hash.WriteValue(text, Arena);
-                break;
-            case AnonymizationMethod.DateShift:
-                isWritten = Shift(text, state, ref frame);
-                break;
-            case AnonymizationMethod.Substitute:
-                Record(frame.Resource, state.DecidedBy, Operations.Substitute);
-                isWritten = TrySubstitute(state);
-                break;
-            case AnonymizationMethod.Encrypt when state.Type.Syntax == PrimitiveSyntax.Text:
-                Record(frame.Resource, state.DecidedBy, Operations.Encrypt);
-                _encryption.WriteValue(CryptoHash.Trim(text), Arena);
-                break;
-            case AnonymizationMethod.Perturb when state.DecidedBy.HoldsAll && !(AnonymizationPlan.IsQuantity(frame.State.Type) && property.Name == "value"):
-                isKept = true;
-                break;
-            case AnonymizationMethod.Perturb:
-                Record(frame.Resource, state.DecidedBy, Operations.Perturb);
-                isWritten = Noise.TryWrite(text, state.Type, plan.Rule(state.DecidedBy).Noise!, Arena);
-                break;
-            case AnonymizationMethod.CryptoHash or AnonymizationMethod.Encrypt:
-                // No boolean, number or date can hold a hash or a cipher text: the value goes.
-                Record(frame.Resource, state.DecidedBy, Operations.Redact);
-                isWritten = false;
-                break;
-        }
-        if (isKept && !isCanonical)
-            PrimitiveReader.WriteCanonical(text, state.Type, Arena);
-        token.Action = !isWritten ? TokenAction.Drop : isKept && isCanonical ? TokenAction.Copy : TokenAction.Replace;
-        token.ArenaStart = start;
-        token.ArenaLength = Arena.Length - start;
-    }
-
-    /// <summary>Redacts a value; returns whether anything of it stays.</summary>
-    private bool Redact(ReadOnlySpan<byte> json, Span<Token> tokens, ReadOnlySpan<byte> text, FhirProperty property, PlanState state, ref Frame frame, out bool isKept)
-    {
-        isKept = false;
-        if (property.Name == "postalCode" && _redaction.TryPostalCode(text, Arena))
-        {
-            Record(frame.Resource, state.DecidedBy, Operations.Abstract);
-            return true;
-        }
-        Record(frame.Resource, state.DecidedBy, Operations.Redact);
-        // An instant cannot be a year: one that a rule names goes, and meta.lastUpdated always; within a larger redacted element its year stays, as the service has it.
-        if (state.Type.Name is "date" or "dateTime" || state is { Type.Name: "instant", IsMatched: false } && frame.State.Type.Name != "Meta")
-            return _redaction.TryYear(text, _today, Arena);
-        if (frame.State.Type.Name == "Age" && property.Name is "value" or "unit" or "system" or "code")
-            return isKept = KeepsAge(json, tokens, frame.Token, out bool isInYears) && (property.Name == "value" || !isInYears && Redaction.IsUnit(property.Name, text));
-        return false;
-    }
-
-    /// <summary>Shifts a date; returns whether anything of it stays. What has no day, or who is over 89, is redacted.</summary>
-    private bool Shift(ReadOnlySpan<byte> text, PlanState state, ref Frame frame)
-    {
-        FhirDate.TryParse(text, allowTime: true, out FhirDate date);
-        int rule = Owner(frame.Resource, state.DecidedBy) == 0 ? state.DecidedBy.Rule : int.MaxValue;
-        if (date.Day > 0 && !date.IsOver89(_today) && _dateShift.TryWrite(text, date, rule, Arena))
-        {
-            Record(frame.Resource, state.DecidedBy, Operations.Perturb);
-            return true;
-        }
-        Record(frame.Resource, state.DecidedBy, Operations.Redact);
-        return date.Day == 0 && _redaction.TryYear(text, _today, Arena);
-    }
-
-    /// <summary>Writes the replacement that the rule gives; what lies below the node that the rule names is removed.</summary>
-    private bool TrySubstitute(PlanState state)
-    {
-        if (!state.IsMatched || plan.Rule(state.DecidedBy).ReplaceWith is not { Length: > 0 } text)
-            return false;
-        ReadOnlySpan<byte> utf8 = Encoding.UTF8.GetBytes(text);
-        if (state.Type.Syntax is PrimitiveSyntax.Boolean or PrimitiveSyntax.Integer or PrimitiveSyntax.Decimal)
-            PrimitiveReader.WriteCanonical(utf8, state.Type, Arena);
-        else
-            Arena.Append(JsonSerializer.SerializeToUtf8Bytes(text, Redaction.RelaxedJson));
-        return true;
+        if (!token.IsDecided)
+            _methods.Decide(json, tokens, index, new ValuePlace(frame.Token, frame.State.Type, property, state, _resources[frame.Resource].Depth), _tree);
+        if (token.Operation != Operations.None)
+            Record(frame.Resource, state.DecidedBy, token.Operation);
     }
 
     /// <summary>A substitute gives a value also to a primitive that has only an id or extensions.</summary>
@@ -430,83 +369,64 @@ internal sealed class DecideWalk(AnonymizationPlan plan, AnonymizationConfigurat
             ref Token token = ref tokens[i];
             if (!token.IsTwin || token.Twin != 0 || token.Kind == JsonTokenType.Null)
                 continue;
-            PlanState state = frame.State.Child(plan, token.Property!);
-            if (state.Method != AnonymizationMethod.Substitute)
-                continue;
-            Record(frame.Resource, state.DecidedBy, Operations.Substitute);
+            PlanState state = frame.State.Child(_plan, token.Property!);
             token.ArenaStart = Arena.Length;
-            int items = token.Kind == JsonTokenType.StartArray ? CountItems(tokens, i) : 1;
+            bool isArray = token.Kind == JsonTokenType.StartArray;
+            bool hasValue = false;
             if (token.Property!.IsCollection)
                 Arena.Append((byte)'[');
-            bool hasValue = true;
-            for (int item = 0; item < items; item++)
+            for (int item = isArray ? i + 1 : i; item < token.Next; item = tokens[item].Next)
             {
-                if (item > 0)
+                if (item > i + 1)
                     Arena.Append((byte)',');
-                hasValue &= TrySubstitute(state);
+                if (TryCreateValue(Matched(state, tokens[item], frame.Resource), frame.Resource))
+                    hasValue = true;
+                else if (isArray)
+                    Arena.Append("null"u8);
             }
             if (token.Property.IsCollection)
                 Arena.Append((byte)']');
-            token.ArenaLength = hasValue && items > 0 ? Arena.Length - token.ArenaStart : 0;
-            frame.HasContent |= token.ArenaLength > 0;
+            token.ArenaLength = hasValue ? Arena.Length - token.ArenaStart : 0;
+            if (!hasValue)
+                continue;
+            frame.HasContent = true;
             frame.IsChanged = true;
         }
+    }
+
+    private bool TryCreateValue(PlanState state, int resource)
+    {
+        if (state.Method != AnonymizationMethod.Substitute)
+            return false;
+        Record(resource, state.DecidedBy, Operations.Substitute);
+        return _methods.TrySubstitute(state);
     }
 
     /// <summary>A substitute gives a value also to the items of a repeating primitive that have only an id or extensions.</summary>
     private void FillValues(Span<Token> tokens, int value, int twin, ref Frame frame)
     {
-        PlanState state = frame.State.Child(plan, tokens[value].Property!);
-        if (tokens[value].Kind != JsonTokenType.StartArray || tokens[twin].Kind != JsonTokenType.StartArray
-            || state.Method != AnonymizationMethod.Substitute)
+        PlanState state = frame.State.Child(_plan, tokens[value].Property!);
+        if (tokens[value].Kind != JsonTokenType.StartArray || tokens[twin].Kind != JsonTokenType.StartArray)
             return;
         int item = value + 1;
         for (int i = twin + 1; i < tokens[twin].Next && item < tokens[value].Next; i = tokens[i].Next, item++)
         {
             if (tokens[item].Kind != JsonTokenType.Null || tokens[i].Kind == JsonTokenType.Null)
                 continue;
-            Record(frame.Resource, state.DecidedBy, Operations.Substitute);
             int start = Arena.Length;
-            if (!TrySubstitute(state))
+            if (!TryCreateValue(Matched(state, tokens[i], frame.Resource), frame.Resource))
                 continue;
             (tokens[item].ArenaStart, tokens[item].ArenaLength, tokens[item].Action) = (start, Arena.Length - start, TokenAction.Replace);
             tokens[value].Action = TokenAction.Descend;
         }
     }
 
-    private static int CountItems(Span<Token> tokens, int array)
-    {
-        int count = 0;
-        for (int i = array + 1; i < tokens[array].Next; i = tokens[i].Next)
-            count++;
-        return count;
-    }
-
-    private bool KeepsAge(ReadOnlySpan<byte> json, Span<Token> tokens, int age, out bool isInYears)
-    {
-        ReadOnlySpan<byte> value = default;
-        string unit = "", code = "", comparator = "";
-        PrimitiveReader reader = new();
-        for (int i = age + 1; i < tokens[age].Next; i = tokens[i].Next)
-        {
-            ref Token token = ref tokens[i];
-            // A copy: the texts below are unescaped into the same place.
-            string name = Encoding.UTF8.GetString(reader.Name(json, token));
-            bool isString = token.Kind == JsonTokenType.String;
-            if (name == "value")
-                value = isString ? json[(token.Start + 1)..(token.End - 1)] : json[token.Start..token.End];
-            else if (isString && name == "unit")
-                unit = Encoding.UTF8.GetString(reader.Unescape(json, token));
-            else if (isString && name == "code")
-                code = Encoding.UTF8.GetString(reader.Unescape(json, token));
-            else if (isString && name == "comparator")
-                comparator = Encoding.UTF8.GetString(reader.Unescape(json, token));
-        }
-        return _redaction.KeepsAge(value, code.Length > 0 ? code : unit, comparator, out isInYears);
-    }
-
     /// <summary>Notes what a rule did, for the resource whose rule it is.</summary>
-    private void Record(int resource, RuleReference rule, Operations operation) => _resources[Owner(resource, rule)].Operations |= operation;
+    internal void Record(int resource, RuleReference rule, Operations operation)
+    {
+        _resources[Owner(resource, rule)].Operations |= operation;
+        _changes[(int)_plan.Method(rule)]++;
+    }
 
     /// <summary>The resource whose rule it is.</summary>
     private int Owner(int resource, RuleReference rule)

@@ -1,7 +1,7 @@
 namespace FhirDeid.Anonymization.Engine;
 
 /// <summary>A FHIR date or dateTime as it is written.</summary>
-/// <remarks>Syntax: R4 datatypes, date and dateTime; like the service, a time may lack minutes, seconds or zone.</remarks>
+/// <remarks>Syntax: R4 datatypes, date and dateTime; as in the service, a time may lack minutes, seconds or zone, and a zone may follow a day.</remarks>
 internal readonly ref struct FhirDate
 {
     public int Year { get; private init; }
@@ -36,7 +36,7 @@ internal readonly ref struct FhirDate
             return false;
         bool hasTime = text.Length > 10;
         date = new FhirDate { Year = year, Month = month, Day = day, HasTime = hasTime };
-        return !hasTime || allowTime && text[10] == 'T' && IsTime(text[11..], allowZone: true);
+        return !hasTime || allowTime && (text[10] == 'T' ? IsTime(text[11..], allowZone: true) : IsZone(text[10..]));
     }
 
     /// <summary>Whether a text is a time of day: hh[:mm[:ss[.f]]], with a zone where allowed.</summary>
@@ -64,6 +64,9 @@ internal readonly ref struct FhirDate
             return false;
         return text.Length == 8 || text.Length > 9 && text[8] == '.' && !text[9..].ContainsAnyExceptInRange((byte)'0', (byte)'9');
     }
+
+    private static bool IsZone(ReadOnlySpan<byte> text) => text.SequenceEqual("Z"u8)
+        || text.Length == 6 && text[0] is (byte)'+' or (byte)'-' && text[3] == ':' && TryNumber(text, 1, 2, out int hour) && hour <= 14 && TryNumber(text, 4, 2, out int minute) && minute <= 59;
 
     /// <summary>Whether someone born then is over 89 on a day: HIPAA §164.514(b)(2)(i)(C). A missing month or day counts as the first.</summary>
     public bool IsOver89(DateOnly today)

@@ -26,6 +26,10 @@ internal sealed class PrimitiveReader
         return token.IsEscaped ? Unescape(quoted) : quoted[1..^1];
     }
 
+    /// <summary>Text of a value: of a string without quotes and escapes, of anything else as written.</summary>
+    public ReadOnlySpan<byte> Text(ReadOnlySpan<byte> json, in Token token) =>
+        token.Kind == JsonTokenType.String ? Unescape(json, token) : json[token.Start..token.End];
+
     /// <summary>Text of a quoted JSON string with escapes.</summary>
     /// <exception cref="ResourceException">An escape does not form a character.</exception>
     public ReadOnlySpan<byte> Unescape(ReadOnlySpan<byte> quoted)
@@ -98,6 +102,23 @@ internal sealed class PrimitiveReader
                 arena.Append(text);
                 break;
         }
+    }
+
+    /// <summary>A number the way the service writes it.</summary>
+    public static string Canonical(ReadOnlySpan<byte> text, FhirType type)
+    {
+        Arena arena = new();
+        WriteCanonical(text, type, arena);
+        return Encoding.UTF8.GetString(arena.Slice(0, arena.Length));
+    }
+
+    /// <summary>Writes a text that is a value of a primitive type as JSON.</summary>
+    public static void WriteValue(string text, FhirType type, Arena arena)
+    {
+        if (type.Syntax is PrimitiveSyntax.Boolean or PrimitiveSyntax.Integer or PrimitiveSyntax.Decimal)
+            WriteCanonical(Encoding.UTF8.GetBytes(text), type, arena);
+        else
+            arena.Append(JsonSerializer.SerializeToUtf8Bytes(text, Redaction.RelaxedJson));
     }
 
     /// <summary>Parses a FHIR decimal.</summary>

@@ -10,6 +10,9 @@ internal struct ResourceContext
     /// <summary>The resource around it, or −1.</summary>
     public int Parent;
 
+    /// <summary>How many resources are around it.</summary>
+    public int Depth;
+
     /// <summary>Contained resources get no label: what is done to them counts for their container.</summary>
     public bool IsContained;
 

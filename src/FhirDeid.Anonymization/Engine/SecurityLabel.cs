@@ -11,6 +11,7 @@ internal enum Operations : byte
     Encrypt = 8,
     Perturb = 16,
     Substitute = 32,
+    Generalize = 64,
 }
 
 /// <summary>The coding in <c>meta.security</c> that says what was done.</summary>
@@ -29,6 +30,7 @@ internal sealed record SecurityLabel(Operations Operation, byte[] System, byte[]
         ObservationValue(Operations.Encrypt, "MASKED", "masked"),
         WithoutSystem(Operations.Perturb, "PERTURBED", "exact value is replaced with another exact value"),
         WithoutSystem(Operations.Substitute, "SUBSTITUTED", "exact value is replaced with a predefined value"),
+        WithoutSystem(Operations.Generalize, "GENERALIZED", "exact value is replaced with a general value"),
     ];
 
     private static SecurityLabel ObservationValue(Operations operation, string code, string display)

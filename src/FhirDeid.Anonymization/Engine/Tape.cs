@@ -49,11 +49,20 @@ internal struct Token
     /// <summary>For resources, and for the meta that gets their labels: index of the resource.</summary>
     public int Resource;
 
+    /// <summary>First of the evaluated rules whose path leads to the node; 0 for none (<see cref="RuleMatches"/>).</summary>
+    public int Match;
+
     public FhirProperty? Property;
 
     public JsonTokenType Kind;
 
     public TokenAction Action;
+
+    /// <summary>What a rule did to the value.</summary>
+    public Operations Operation;
+
+    /// <summary>Whether it is settled what is written for the value.</summary>
+    public bool IsDecided;
 
     /// <summary>Whether the value, if a string, or the name holds escapes.</summary>
     public bool IsEscaped;
@@ -85,6 +94,9 @@ internal sealed class Tape
     private int _count;
 
     public Span<Token> Tokens => _tokens.AsSpan(0, _count);
+
+    /// <summary>The tokens and unused ones behind them, until the next resource is read.</summary>
+    public Token[] Buffer => _tokens;
 
     /// <summary>Reads a resource.</summary>
     /// <exception cref="ResourceException">It is not one well-formed JSON object in UTF-8.</exception>

@@ -48,6 +48,19 @@ internal sealed class WriteWalk
             return;
         }
         Open(tokens, 0, decided, output);
+        WriteOpen(json, tokens, decided, output);
+    }
+
+    /// <summary>Writes one decided value of a resource.</summary>
+    public void RunPart(ReadOnlySpan<byte> json, Span<Token> tokens, int index, DecideWalk decided, Arena output)
+    {
+        _depth = 0;
+        Value(json, tokens, index, decided, output);
+        WriteOpen(json, tokens, decided, output);
+    }
+
+    private void WriteOpen(ReadOnlySpan<byte> json, Span<Token> tokens, DecideWalk decided, Arena output)
+    {
         while (_depth > 0)
         {
             ref Frame frame = ref _frames[_depth - 1];

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Engine;
+using FhirDeid.Anonymization.FhirPath;
 using FhirDeid.Anonymization.Schema;
 
 namespace FhirDeid.Anonymization.Plan;
@@ -16,27 +17,92 @@ internal sealed class AnonymizationPlan
     private readonly List<(PathStep Step, int Next)> _steps = [];
     private readonly RuleEntry[] _rules;
     private readonly ConcurrentDictionary<string, PlanState> _states = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(int Rule, int Type), Replacement> _replacements = [];
     private readonly PlanState?[] _roots = new PlanState?[FhirModel.R4.Types.Count];
+    private readonly (int, ConfigurationRule, FhirPathExpression)[]?[] _evaluated = new (int, ConfigurationRule, FhirPathExpression)[]?[FhirModel.R4.Types.Count];
 
     private const int Accept = -1;
 
-    private sealed record RuleEntry(ConfigurationRule Rule, RulePath Path, (PathAlternative Alternative, int First)[] Starts);
+    /// <summary>A rule, and what it compiles to.</summary>
+    /// <param name="Rule">The rule.</param>
+    /// <param name="Path">Its path.</param>
+    /// <param name="Starts">Where the automaton starts on it; none for a path that is evaluated.</param>
+    /// <param name="Evaluated">The expression to evaluate; null for a path that the automaton follows.</param>
+    /// <param name="Cases">The cases of generalize.</param>
+    private sealed record RuleEntry(ConfigurationRule Rule, RulePath Path, (PathAlternative Alternative, int First)[] Starts, FhirPathExpression? Evaluated, GeneralizeCase[] Cases)
+    {
+        /// <summary>The search of the whole resource that is all of its path, if it is.</summary>
+        public PathStep? Lookup => Starts is [{ Alternative: { IsLookup: true, Steps: [var search] } }] ? search : null;
+    }
 
     /// <summary>Compiles a configuration.</summary>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotSupported</c>: a rule uses what this engine cannot run. <c>FhirDeid.ConfigInvalid</c>: a replacement does not fit.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>: a rule can do nothing but fail. <c>FhirDeid.ConfigNotSupported</c>: a rule uses what this engine cannot run.</exception>
     public AnonymizationPlan(AnonymizationConfiguration configuration)
     {
         _rules = [.. configuration.Rules.Select(Compile)];
-        foreach (RuleEntry entry in _rules.Where(entry => entry.Rule.Method == AnonymizationMethod.Substitute))
-            CheckReplacement(entry.Rule, Targets(entry));
+        foreach (RuleEntry entry in _rules)
+        {
+            if (entry.Rule.Method == AnonymizationMethod.Substitute)
+                CheckReplacement(entry.Rule, Targets(entry));
+            else if (entry.Rule.Method == AnonymizationMethod.Generalize)
+                CheckGeneralized(entry.Rule, Targets(entry));
+        }
     }
 
     /// <summary>Rules whose path leads to nothing that R4 has: they never apply.</summary>
-    public IEnumerable<ConfigurationRule> RulesWithoutTarget() => _rules.Where(entry => Targets(entry).Length == 0).Select(entry => entry.Rule);
+    public IEnumerable<ConfigurationRule> RulesWithoutTarget() => _rules.Where(entry => entry.Evaluated is null && Targets(entry).Length == 0).Select(entry => entry.Rule);
 
     public ConfigurationRule Rule(RuleReference reference) => _rules[reference.Rule].Rule;
 
     public AnonymizationMethod Method(RuleReference reference) => Rule(reference).Method;
+
+    /// <summary>The cases of a generalize rule.</summary>
+    public IReadOnlyList<GeneralizeCase> Cases(RuleReference reference) => _rules[reference.Rule].Cases;
+
+    /// <summary>Rules that apply to a resource type and whose paths have to be evaluated, in order.</summary>
+    public IReadOnlyList<(int Index, ConfigurationRule Rule, FhirPathExpression Path)> EvaluatedRules(FhirType resourceType)
+    {
+        (int, ConfigurationRule, FhirPathExpression)[]? known = Volatile.Read(ref _evaluated[resourceType.Index]);
+        if (known is null)
+        {
+            known = [.. _rules.Select((entry, index) => (Entry: entry, Index: index))
+                .Where(rule => rule.Entry.Evaluated is not null && (rule.Entry.Path.ResourceType is null || rule.Entry.Path.ResourceType == resourceType.Name))
+                .Select(rule => (rule.Index, rule.Entry.Rule, rule.Entry.Evaluated!))];
+            Volatile.Write(ref _evaluated[resourceType.Index], known);
+        }
+        return known;
+    }
+
+    /// <summary>Rules behind one that search the whole resource by type or by name, and nothing else.</summary>
+    public IReadOnlyList<(int Rule, PathStep Search)> LookupsAfter(int rule) =>
+        [.. _rules.Select((entry, index) => (Index: index, entry.Lookup)).Where(r => r.Index > rule && r.Lookup is not null).Select(r => (r.Index, r.Lookup!.Value))];
+
+    /// <summary>State of a node that the first of some rules decides whose method acts on its type; null where none does.</summary>
+    public PlanState? FirstActing(IEnumerable<int> rules, FhirType type)
+    {
+        foreach (RuleReference rule in rules.Select(rule => new RuleReference(0, rule)))
+        {
+            if (ActsOn(rule, type))
+                return Intern(type, [rule], [], [rule]);
+        }
+        return null;
+    }
+
+    /// <summary>What a substitute puts in the place of an element of some type: nothing where its replacement does not fit the type.</summary>
+    public Replacement Replacement(RuleReference reference, FhirType type) => _replacements.GetOrAdd((reference.Rule, type.Index), _ =>
+    {
+        try
+        {
+            return ReadReplacement(Rule(reference), type);
+        }
+        catch (FormatException)
+        {
+            return Plan.Replacement.Empty;
+        }
+    });
+
+    /// <summary>Whether a node is an element, and no value, that a substitute replaces.</summary>
+    public static bool IsSubstitutedObject(PlanState state) => state is { Method: AnonymizationMethod.Substitute, IsMatched: true, Type.Kind: FhirTypeKind.Complex };
 
     /// <summary>State of a resource that stands alone.</summary>
     public PlanState Root(FhirType resourceType)
@@ -68,7 +134,7 @@ internal sealed class AnonymizationPlan
                 if (step.Name == property.Name)
                     arrivals.Arrive(hops, thread.Rule, next, property.Name, type);
             }
-            else
+            else if (!isResource || step.MeetsNested)
             {
                 arrivals.Search(hops, thread.Rule, thread.Step, property.Name, type, isResource);
             }
@@ -85,6 +151,11 @@ internal sealed class AnonymizationPlan
             RuleEntry entry = _rules[rule];
             if (entry.Path.ResourceType is { } ruleType && ruleType != resourceType.Name)
                 continue;
+            if (entry.Rule.Method == AnonymizationMethod.Unknown)
+            {
+                throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Rule {entry.Rule.Number}, which applies to {resourceType.Name}, has a method that does not exist.",
+                    "Correct the rule; Test-AnonymizationConfig lists the methods.");
+            }
             foreach ((PathAlternative alternative, int first) in entry.Starts)
             {
                 if (alternative.ResourceType is { } start && start != resourceType.Name)
@@ -100,6 +171,22 @@ internal sealed class AnonymizationPlan
     /// <summary>The state of a node without the rule that decides it.</summary>
     public PlanState WithoutDecision(PlanState state) =>
         Intern(state.Type, [.. state.Claims.Where(claim => claim != state.DecidedBy)], state.Threads, matched: []);
+
+    /// <summary>The state of a node with one more rule that leads to it.</summary>
+    public PlanState With(PlanState state, RuleReference rule)
+    {
+        if (state.Claims.Any(claim => (claim.Hops, claim.Rule) == (rule.Hops, rule.Rule)))
+            return state;
+        return Intern(state.Type, Sort(state.Claims.Append(rule)), state.Threads, state.IsMatched ? [rule, state.DecidedBy] : [rule]);
+    }
+
+    /// <summary>The first rule to run first, up to one that acts on every type.</summary>
+    private RuleReference[] Sort(IEnumerable<RuleReference> claims)
+    {
+        RuleReference[] all = [.. claims.OrderByDescending(claim => claim.Hops).ThenBy(claim => claim.Rule)];
+        int last = Array.FindIndex(all, ActsOnEveryType);
+        return last < 0 ? all : all[..(last + 1)];
+    }
 
     private PlanState Intern(FhirType type, Arrivals arrivals) => Intern(type, arrivals.Claims(), arrivals.Threads(), arrivals.Matched);
 
@@ -136,13 +223,28 @@ internal sealed class AnonymizationPlan
 
     private RuleEntry Compile(ConfigurationRule rule)
     {
-        if (rule.Method == AnonymizationMethod.Generalize)
-        {
-            throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
-                $"Rule {rule.Number} uses method {rule.Method.ToString().ToLowerInvariant()}, which this version does not run here yet.", "Use another method in this rule, or run the configuration in the service.");
-        }
         RulePath path = RulePath.Parse(rule);
-        return new RuleEntry(rule, path, [.. path.Alternatives.Select(a => (a, AddSteps(a.Steps)))]);
+        FhirPathExpression? evaluated = path.Expression is { } expression ? Compile(rule, expression) : null;
+        if (evaluated is { YieldsNodes: false })
+        {
+            throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Rule {rule.Number}: the path '{rule.Path}' computes a value and leads to no element.",
+                "End the path with the element that the rule is for; conditions stand in where(…).");
+        }
+        return new RuleEntry(rule, path, [.. path.Alternatives.Select(a => (a, AddSteps(a.Steps)))], evaluated,
+            [.. rule.Cases.Select(@case => new GeneralizeCase(Compile(rule, @case.Condition), Compile(rule, @case.Value)))]);
+    }
+
+    private static FhirPathExpression Compile(ConfigurationRule rule, string expression)
+    {
+        try
+        {
+            return FhirPathExpression.Compile(expression);
+        }
+        catch (FormatException exception)
+        {
+            throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented, $"Rule {rule.Number}: '{expression}' cannot be evaluated here: {exception.Message}.",
+                "Write it in another way. No rule is skipped: the configuration is refused as a whole.");
+        }
     }
 
     private int AddSteps(IReadOnlyList<PathStep> steps)
@@ -156,18 +258,50 @@ internal sealed class AnonymizationPlan
         return first;
     }
 
-    /// <summary>A replacement must be a value of every type that it can meet: found out here, and not when half of the data is written.</summary>
+    /// <summary>A replacement must fit a type that it can meet: found out here, and not when half of the data is written.</summary>
     private static void CheckReplacement(ConfigurationRule rule, FhirType?[] targets)
     {
-        if (rule.ReplacesComplex || targets.Any(type => type?.Kind != FhirTypeKind.Primitive))
+        string? misfit = null;
+        foreach (FhirType? type in targets)
         {
-            throw new FhirDeidException("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
-                $"Rule {rule.Number}: the path '{rule.Path}' leads to complex elements, which substitute does not replace in this version.", "Substitute their primitive elements one by one, or redact them.");
+            try
+            {
+                if (type is null || type.Kind == FhirTypeKind.Resource || type.HoldsResources)
+                    throw Misfit(rule, "it leads to resources, or to an element that holds some, and those cannot be substituted");
+                ReadReplacement(rule, type);
+                return;
+            }
+            catch (FormatException exception)
+            {
+                misfit ??= exception.Message;
+            }
         }
-        if (rule.ReplaceWith is { } text && Array.Find(targets, type => !PrimitiveReader.IsValid(System.Text.Encoding.UTF8.GetBytes(text), type!.Syntax)) is { } misfit)
+        if (misfit is not null)
+            throw Misfit(rule, misfit);
+    }
+
+    private static FhirDeidException Misfit(ConfigurationRule rule, string reason) => new("ConfigInvalid", FhirDeidErrorCategory.InvalidData,
+        $"Rule {rule.Number}: replaceWith does not fit where the path '{rule.Path}' leads: {reason}.", "Give a replacement that fits the element's type, or redact it.");
+
+    private static Replacement ReadReplacement(ConfigurationRule rule, FhirType type)
+    {
+        if (type.Kind == FhirTypeKind.Primitive)
         {
-            throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData,
-                $"Rule {rule.Number}: replaceWith is not a FHIR {misfit.Name}, but the path '{rule.Path}' leads to one.", "Give a replacement that fits the element's type, or redact it.");
+            if (rule.ReplaceWithObject is not null || rule.ReplaceWith is { } text && !PrimitiveReader.IsValid(System.Text.Encoding.UTF8.GetBytes(text), type.Syntax))
+                throw new FormatException($"the replacement is not a FHIR {type.Name}");
+            return Plan.Replacement.Empty;
+        }
+        if (rule.ReplaceWith is not null)
+            throw new FormatException($"{type.Id} needs a JSON object");
+        return rule.ReplaceWithObject is { } json ? Plan.Replacement.Read(json, type) : Plan.Replacement.Empty;
+    }
+
+    private static void CheckGeneralized(ConfigurationRule rule, FhirType?[] targets)
+    {
+        if (targets is [{ } complex, ..] && targets.All(type => type?.Kind != FhirTypeKind.Primitive))
+        {
+            throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Rule {rule.Number}: generalize works on single values, but the path '{rule.Path}' leads to {complex.Id}.",
+                "Name the elements below it one by one, such as .value or .code.");
         }
     }
 
@@ -201,12 +335,7 @@ internal sealed class AnonymizationPlan
         public Thread[] Threads() => [.. _threads.Select(t => new Thread(-t.NegatedHops, t.Rule, t.Step))];
 
         /// <summary>All rules on the node, the first to run first, up to one that acts on every type.</summary>
-        public RuleReference[] Claims()
-        {
-            RuleReference[] all = [.. inherited.Concat(Matched).OrderByDescending(claim => claim.Hops).ThenBy(claim => claim.Rule)];
-            int last = Array.FindIndex(all, plan.ActsOnEveryType);
-            return last < 0 ? all : all[..(last + 1)];
-        }
+        public RuleReference[] Claims() => plan.Sort(inherited.Concat(Matched));
 
         public void Stay(int hops, int rule, int step) => _threads.Add((-hops, rule, step));
 

@@ -16,7 +16,8 @@ internal enum StepKind
 /// <summary>One step of a path.</summary>
 /// <param name="Kind">How it goes on.</param>
 /// <param name="Name">Element or type name.</param>
-internal readonly record struct PathStep(StepKind Kind, string Name);
+/// <param name="MeetsNested">For a search: whether it meets the roots of nested resources, as it does where it begins the path.</param>
+internal readonly record struct PathStep(StepKind Kind, string Name, bool MeetsNested = false);
 
 /// <summary>One of the alternatives that a path joins by <c>|</c>.</summary>
 /// <param name="ResourceType">The resource type it starts at, or null for any.</param>

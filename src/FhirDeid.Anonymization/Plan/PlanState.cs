@@ -21,6 +21,7 @@ internal sealed class PlanState(FhirType type, RuleReference decidedBy, Anonymiz
     private readonly PlanState?[] _children = new PlanState?[type.Properties.Count];
     private PlanState? _withoutDecision;
     private volatile Dictionary<(int Property, int ResourceType), PlanState> _resources = [];
+    private volatile Dictionary<RuleReference, PlanState> _matched = [];
 
     public FhirType Type { get; } = type;
 
@@ -54,6 +55,16 @@ internal sealed class PlanState(FhirType type, RuleReference decidedBy, Anonymiz
             return known;
         PlanState state = plan.Next(this, property, resourceType);
         _resources = new(_resources) { [(property.Index, resourceType.Index)] = state };
+        return state;
+    }
+
+    /// <summary>State of the same node with one more rule that leads to it.</summary>
+    public PlanState With(AnonymizationPlan plan, RuleReference rule)
+    {
+        if (_matched.TryGetValue(rule, out PlanState? known))
+            return known;
+        PlanState state = plan.With(this, rule);
+        _matched = new(_matched) { [rule] = state };
         return state;
     }
 

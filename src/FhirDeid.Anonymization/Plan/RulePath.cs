@@ -1,10 +1,14 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
 using FhirDeid.Anonymization.Configuration;
 
 namespace FhirDeid.Anonymization.Plan;
 
-/// <summary>The regular part of FHIRPath as rules use it: element names, <c>nodesByType</c>, <c>nodesByName</c>, <c>ofType</c>, <c>as</c> and unions.</summary>
-internal sealed partial record RulePath(string? ResourceType, IReadOnlyList<PathAlternative> Alternatives)
+/// <summary>A rule's path, split as the service splits it.</summary>
+/// <param name="ResourceType">The resource type it starts at, or null for any.</param>
+/// <param name="Alternatives">The path where it is of the regular part of FHIRPath: element names, <c>nodesByType</c>, <c>nodesByName</c>, <c>ofType</c>, <c>as</c> and unions.</param>
+/// <param name="Expression">What has to be evaluated instead, on resources of that type; null for a regular path.</param>
+internal sealed partial record RulePath(string? ResourceType, IReadOnlyList<PathAlternative> Alternatives, string? Expression = null)
 {
     [GeneratedRegex(@"^nodesBy(Type|Name)\(['""](?<name>[A-Za-z0-9]+)['""]\)(\.(?<child>[A-Za-z0-9]+))?$")]
     private static partial Regex Lookup();
@@ -23,14 +27,13 @@ internal sealed partial record RulePath(string? ResourceType, IReadOnlyList<Path
 
     /// <summary>Reads a path.</summary>
     /// <param name="rule">The rule it belongs to.</param>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotSupported</c>: it uses more of FHIRPath.</exception>
     public static RulePath Parse(ConfigurationRule rule)
     {
         string path = rule.Path.Trim();
         Match lookup = Lookup().Match(path);
         if (lookup.Success)
         {
-            List<PathStep> steps = [new(path.StartsWith("nodesByType", StringComparison.Ordinal) ? StepKind.NodesByType : StepKind.NodesByName, lookup.Groups["name"].Value)];
+            List<PathStep> steps = [new(path.StartsWith("nodesByType", StringComparison.Ordinal) ? StepKind.NodesByType : StepKind.NodesByName, lookup.Groups["name"].Value, MeetsNested: true)];
             if (lookup.Groups["child"].Success)
                 steps.Add(new PathStep(StepKind.Child, lookup.Groups["child"].Value));
             return new RulePath(null, [new PathAlternative(null, steps, IsLookup: true)]);
@@ -42,84 +45,97 @@ internal sealed partial record RulePath(string? ResourceType, IReadOnlyList<Path
         string expression = split.Groups["expression"].Value;
         if (expression.Length == 0)
             return new RulePath(resourceType, [new PathAlternative(null, [], IsLookup: false)]);
-        return new RulePath(resourceType, new Reader(rule, expression).Union());
+        return new Reader(expression).TryUnion(out List<PathAlternative> alternatives) ? new RulePath(resourceType, alternatives) : new RulePath(resourceType, [], expression);
     }
 
     private static string? AnyResource(string name) => name is "" or "Resource" or "DomainResource" ? null : name;
 
-    private sealed class Reader(ConfigurationRule rule, string expression)
+    private sealed class Reader(string expression)
     {
         private int _position;
         private Match _next = Token().Match(expression);
 
-        public List<PathAlternative> Union()
+        /// <summary>Reads a regular path; false where it uses more of FHIRPath.</summary>
+        public bool TryUnion(out List<PathAlternative> alternatives)
         {
-            List<PathAlternative> alternatives = [Term()];
-            while (TrySign("|"))
-                alternatives.Add(Term());
-            if (_position < expression.Length)
-                throw NotSupported();
-            return alternatives;
+            alternatives = [];
+            do
+            {
+                if (!TryTerm(out PathAlternative? term))
+                    return false;
+                alternatives.Add(term);
+            }
+            while (TrySign("|"));
+            return _position == expression.Length;
         }
 
-        private PathAlternative Term()
+        private bool TryTerm([NotNullWhen(true)] out PathAlternative? term)
         {
+            term = null;
             bool parenthesised = TrySign("(");
             string? resourceType = null;
             List<PathStep> steps = [];
             do
             {
-                string word = Word();
+                if (!TryTake("word", out string word))
+                    return false;
                 if (TrySign("("))
-                    steps.Add(Function(word));
-                else if (steps.Count == 0 && resourceType is null && char.IsUpper(word[0]))
-                    resourceType = word;
-                else if (char.IsUpper(word[0]))
-                    throw NotSupported();
-                else
+                {
+                    if (!TryFunction(word, out PathStep function))
+                        return false;
+                    steps.Add(function);
+                }
+                else if (!char.IsUpper(word[0]))
+                {
                     steps.Add(new PathStep(StepKind.Child, word));
+                }
+                else if (steps.Count == 0 && resourceType is null)
+                {
+                    resourceType = word;
+                }
+                else
+                {
+                    return false;
+                }
             }
             while (TrySign("."));
             if (_next.Success && _next.Groups["word"].Value == "as")
             {
-                Word();
-                steps.Add(new PathStep(StepKind.OfType, TypeName()));
+                if (!TryTake("word", out _) || !TryTypeName(out string name))
+                    return false;
+                steps.Add(new PathStep(StepKind.OfType, name));
             }
             if (parenthesised && !TrySign(")"))
-                throw NotSupported();
-            return new PathAlternative(resourceType is null ? null : AnyResource(resourceType), steps, IsLookup: false);
+                return false;
+            term = new PathAlternative(resourceType is null ? null : AnyResource(resourceType), steps, IsLookup: false);
+            return true;
         }
 
-        private PathStep Function(string name)
+        private bool TryFunction(string name, out PathStep step)
         {
-            StepKind kind = name switch
+            step = default;
+            StepKind? kind = name switch
             {
                 "nodesByType" => StepKind.NodesByType,
                 "nodesByName" => StepKind.NodesByName,
                 "ofType" or "as" => StepKind.OfType,
-                _ => throw NotSupported(),
+                _ => null,
             };
-            string argument = kind == StepKind.OfType ? TypeName() : Take("text");
-            if (!TrySign(")"))
-                throw NotSupported();
-            return new PathStep(kind, argument);
+            if (kind is not { } known || !(known == StepKind.OfType ? TryTypeName(out string argument) : TryTake("text", out argument)) || !TrySign(")"))
+                return false;
+            step = new PathStep(known, argument);
+            return true;
         }
 
-        private string TypeName()
-        {
-            string name = Word();
-            return name == "FHIR" && TrySign(".") ? Word() : name;
-        }
+        private bool TryTypeName(out string name) => TryTake("word", out name) && (name != "FHIR" || !TrySign(".") || TryTake("word", out name));
 
-        private string Word() => Take("word");
-
-        private string Take(string group)
+        private bool TryTake(string group, out string value)
         {
-            if (!_next.Success || !_next.Groups[group].Success)
-                throw NotSupported();
-            string value = _next.Groups[group].Value;
+            value = _next.Success && _next.Groups[group].Success ? _next.Groups[group].Value : "";
+            if (value.Length == 0)
+                return false;
             Advance();
-            return value;
+            return true;
         }
 
         private bool TrySign(string sign)
@@ -135,9 +151,5 @@ internal sealed partial record RulePath(string? ResourceType, IReadOnlyList<Path
             _position += _next.Length;
             _next = Token().Match(expression, _position);
         }
-
-        private FhirDeidException NotSupported() => new("ConfigNotSupported", FhirDeidErrorCategory.NotImplemented,
-            $"Rule {rule.Number}: the path '{rule.Path}' uses FHIRPath that this version does not evaluate here yet.",
-            "Use element names, nodesByType('…'), nodesByName('…'), ofType(…), as and unions with |. No rule is skipped: the configuration is refused as a whole.");
     }
 }

@@ -63,6 +63,12 @@ internal sealed class FhirType(int index, string id, string name, FhirTypeKind k
     /// <summary>JSON properties: a choice element has one for each of its types.</summary>
     public IReadOnlyList<FhirProperty> Properties => _properties;
 
+    /// <summary>Whether a resource can stand somewhere below it.</summary>
+    public bool HoldsResources => HoldsResource([]);
+
+    private bool HoldsResource(HashSet<FhirType> seen) =>
+        seen.Add(this) && _properties.Any(property => property.Type is null || property.Type.HoldsResource(seen));
+
     /// <summary>Finds a property by its JSON name, without the underscore of a twin.</summary>
     /// <param name="jsonName">UTF-8 name.</param>
     /// <returns>The property, or null where the type has none of that name.</returns>

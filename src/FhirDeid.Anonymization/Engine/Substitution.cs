@@ -1,0 +1,139 @@
+using System.Text.Json;
+using FhirDeid.Anonymization.FhirPath;
+using FhirDeid.Anonymization.Plan;
+using FhirDeid.Anonymization.Schema;
+
+namespace FhirDeid.Anonymization.Engine;
+
+/// <summary>Substitute on an element that is no primitive: writes what it gives, merged with what earlier rules have decided below the element.</summary>
+internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods, CurrentTree tree, DecideWalk decided)
+{
+    private readonly WriteWalk _write = new();
+
+    /// <summary>Settles an element whose parts are all decided.</summary>
+    public void Write(ReadOnlySpan<byte> json, Span<Token> tokens, int index, PlanState state, int resource)
+    {
+        decided.Record(resource, state.DecidedBy, Operations.Substitute);
+        int start = methods.Arena.Length;
+        ref Token token = ref tokens[index];
+        List<IFhirPathNode> removed = [];
+        int depth = decided.Resources[resource].Depth;
+        using CurrentTree.Moment before = tree.At(json, depth - state.DecidedBy.Hops, state.DecidedBy.Rule + 1);
+        bool hasContent = TryWriteObject(json, tokens, tree.Element(index, state, depth), removed);
+        token.Action = hasContent ? TokenAction.Replace : TokenAction.Drop;
+        token.ArenaStart = start;
+        token.ArenaLength = methods.Arena.Length - start;
+        if (state.DecidedBy.Hops == 0 && plan.LookupsAfter(state.DecidedBy.Rule) is { Count: > 0 } lookups)
+            RecordRemoved(json, tokens, removed, lookups, resource);
+    }
+
+    private bool TryWriteObject(ReadOnlySpan<byte> json, Span<Token> tokens, TreeNode node, List<IFhirPathNode> removed)
+    {
+        List<IFhirPathNode> children = [];
+        tree.AddReplaced(node, children, removed);
+        Arena arena = methods.Arena;
+        int start = arena.Length;
+        arena.Append((byte)'{');
+        bool hasContent = false;
+        for (int first = 0, next; first < children.Count; first = next)
+        {
+            FhirProperty property = ((TreeNode)children[first]).Property!;
+            for (next = first + 1; next < children.Count && ((TreeNode)children[next]).Property == property;)
+                next++;
+            List<TreeNode> items = [.. children[first..next].Cast<TreeNode>()];
+            hasContent |= TryWriteElement(json, tokens, property, items, removed, isTwin: false, hasContent);
+            if (property.IsPrimitive)
+                hasContent |= TryWriteElement(json, tokens, property, items, removed, isTwin: true, hasContent);
+        }
+        arena.Append((byte)'}');
+        if (!hasContent)
+            arena.Truncate(start);
+        return hasContent;
+    }
+
+    /// <summary>Writes the values of one element, or the ids and extensions beside them.</summary>
+    private bool TryWriteElement(ReadOnlySpan<byte> json, Span<Token> tokens, FhirProperty property, List<TreeNode> items, List<IFhirPathNode> removed, bool isTwin, bool needsComma)
+    {
+        Arena arena = methods.Arena;
+        int start = arena.Length;
+        arena.Append(needsComma ? ",\""u8 : "\""u8);
+        if (isTwin)
+            arena.Append((byte)'_');
+        arena.Append(property.Utf8Name);
+        arena.Append(property.IsCollection ? "\":["u8 : "\":"u8);
+        bool hasContent = false;
+        bool isFirst = true;
+        foreach (TreeNode item in items)
+        {
+            // The halves of a repeating primitive keep their positions: null stands where only the other one has something.
+            if (property.IsPrimitive && !HasContent(json, tokens, item))
+                continue;
+            int before = arena.Length;
+            if (!isFirst)
+                arena.Append((byte)',');
+            bool isWritten = TryWriteItem(json, tokens, item, removed, isTwin);
+            if (!isWritten && property.IsPrimitive)
+                arena.Append("null"u8);
+            else if (!isWritten)
+                arena.Truncate(before);
+            hasContent |= isWritten;
+            isFirst &= arena.Length == before;
+        }
+        if (property.IsCollection)
+            arena.Append((byte)']');
+        if (!hasContent)
+            arena.Truncate(start);
+        return hasContent;
+    }
+
+    private bool HasContent(ReadOnlySpan<byte> json, Span<Token> tokens, TreeNode item)
+    {
+        int start = methods.Arena.Length;
+        bool hasContent = TryWriteItem(json, tokens, item, [], isTwin: false) || TryWriteItem(json, tokens, item, [], isTwin: true);
+        methods.Arena.Truncate(start);
+        return hasContent;
+    }
+
+    private bool TryWriteItem(ReadOnlySpan<byte> json, Span<Token> tokens, TreeNode item, List<IFhirPathNode> removed, bool isTwin)
+    {
+        bool isValue = item.Property!.IsPrimitive && !isTwin;
+        if (item.Replacement is { } replacement)
+        {
+            if (!isValue)
+                return TryWriteObject(json, tokens, item, removed);
+            methods.Arena.Append(replacement.Value);
+            return replacement.Value is not null;
+        }
+        int token = isTwin ? item.Twin : item.Value;
+        if (token == TreeNode.None || !tokens[token].IsWritten)
+            return false;
+        _write.RunPart(json, tokens, token, decided, methods.Arena);
+        return true;
+    }
+
+    /// <summary>What a substitute takes away is still met by later searches of the whole resource: they change nothing any more, and are recorded.</summary>
+    private void RecordRemoved(ReadOnlySpan<byte> json, Span<Token> tokens, List<IFhirPathNode> removed, IReadOnlyList<(int Rule, PathStep Search)> lookups, int resource)
+    {
+        List<(TreeNode Node, (int Rule, PathStep Search)[] Met)> open = [.. removed.Cast<TreeNode>().Select(node => (node, Array.Empty<(int, PathStep)>()))];
+        List<IFhirPathNode> children = [];
+        while (open.Count > 0)
+        {
+            (TreeNode node, (int Rule, PathStep Search)[] met) = open[^1];
+            open.RemoveAt(open.Count - 1);
+            (int Rule, PathStep Search)[] here = [.. lookups.Where(lookup => met.Contains(lookup) || (lookup.Search.Kind == StepKind.NodesByType ? node.Type.Name : node.Name) == lookup.Search.Name)];
+            if (node.Value != TreeNode.None && node.Type.Kind == FhirTypeKind.Primitive && plan.FirstActing(here.Select(lookup => lookup.Rule), node.Type) is { } state)
+            {
+                Token token = tokens[node.Value];
+                tokens[node.Value].Operation = Operations.None;
+                methods.Decide(json, tokens, node.Value, new ValuePlace(node.Parent!.Object, node.Parent.Type, node.Property!, state, node.Depth), tree);
+                Operations operation = tokens[node.Value].Operation;
+                tokens[node.Value] = token;
+                if (operation != Operations.None)
+                    decided.Record(resource, state.DecidedBy, operation);
+            }
+            children.Clear();
+            tree.AddExisting(node, null, children);
+            open.AddRange(children.Cast<TreeNode>().Select(child => (child, here)));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using FhirDeid.Anonymization.Configuration;
+
+namespace FhirDeid.Anonymization.Lint;
+
+/// <summary>Finds in a configuration what the service accepts and what cannot work as it is meant.</summary>
+internal static class ConfigurationLint
+{
+    private static readonly Dictionary<string, string> PropertyOf = new()
+    {
+        ["MethodHasNoEffect"] = "method", ["MethodWritesInvalid"] = "method", ["MethodWritesInvalidText"] = "method", ["GeneralizeOnComplex"] = "path", ["SpanZero"] = "span",
+        ["ReplacementInvalid"] = "replaceWith", ["SubstituteOnBackbone"] = "path",
+    };
+
+    /// <summary>Everything there is to say about a configuration.</summary>
+    /// <param name="json">The file's text.</param>
+    /// <returns>Errors first, in the order of the file.</returns>
+    public static IReadOnlyList<AnonymizationConfigFinding> Run(string json)
+    {
+        AnonymizationConfiguration configuration = ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> refused);
+        if (refused.Any(finding => finding.Id is "TooLarge" or "JsonInvalid"))
+            return refused;
+        List<AnonymizationConfigFinding> findings = [.. refused];
+        FilePositions positions = FilePositions.Of(json.TrimStart('\uFEFF'));
+        IReadOnlyList<RuleReading> readings = Readings(configuration);
+        foreach (RuleReading reading in readings)
+        {
+            foreach (PathProblem problem in reading.Problems.Concat(RuleChecks.Of(reading)))
+                Add(reading.Rule, problem);
+        }
+        if (refused.All(finding => finding.Severity != AnonymizationConfigSeverity.Error))
+        {
+            foreach ((string parameter, PathProblem problem) in ParameterChecks.Of(configuration))
+            {
+                (int line, int column) = positions.Property(parameter);
+                findings.Add(new AnonymizationConfigFinding { Id = problem.Id, Severity = problem.Severity, Line = line, Column = column, Path = parameter, Message = problem.Message, Fix = problem.Fix });
+            }
+            foreach ((ConfigurationRule rule, PathProblem problem) in PlanChecks.Of(new EffectivePlan(configuration, readings), readings))
+                Add(rule, problem);
+            foreach (AnonymizationConfigFinding finding in Plan.PlanCheck.Run(configuration, json.TrimStart('\uFEFF')))
+            {
+                if (!findings.Exists(known => known.Rule == finding.Rule && (known.Severity == AnonymizationConfigSeverity.Error || finding.Id == "PathMatchesNothing")))
+                    findings.Add(finding);
+            }
+        }
+        return [.. findings.OrderBy(finding => finding.Severity).ThenBy(finding => finding.Line).ThenBy(finding => finding.Column)];
+
+        void Add(ConfigurationRule rule, PathProblem problem)
+        {
+            (int line, int column) = positions.Rule(rule.Number, PropertyOf.GetValueOrDefault(problem.Id, "path"));
+            findings.Add(new AnonymizationConfigFinding
+            {
+                Id = problem.Id, Severity = problem.Severity, Line = line, Column = column, Rule = rule.Number, Path = rule.Path, Message = problem.Message, Fix = problem.Fix,
+            });
+        }
+    }
+
+    /// <summary>The rules whose paths can be read.</summary>
+    public static IReadOnlyList<RuleReading> Readings(AnonymizationConfiguration configuration)
+    {
+        List<RuleReading> readings = [];
+        foreach (ConfigurationRule rule in configuration.Rules)
+        {
+            try
+            {
+                readings.Add(RuleReading.Of(rule));
+            }
+            catch (PathSyntaxException)
+            {
+                // The reader of the configuration has said so.
+            }
+        }
+        return readings;
+    }
+}
