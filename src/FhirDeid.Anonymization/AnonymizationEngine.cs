@@ -27,7 +27,7 @@ public sealed class AnonymizationEngine : IAnonymization
                 EnablePartialZipCodesForRedact = configuration.PartialZipCodes,
                 RestrictedZipCodeTabulationAreas = [.. configuration.RestrictedZipCodeAreas],
             },
-            Warnings = [.. Test(json).Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning).Select(finding => finding.Message)],
+            Warnings = [.. ConfigurationLint.Ignored(json, configuration)],
         };
     }
 

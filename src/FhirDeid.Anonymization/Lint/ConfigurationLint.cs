@@ -54,6 +54,14 @@ internal static class ConfigurationLint
         }
     }
 
+    /// <summary>What the service ignores without a word: unknown names, and paths that lead nowhere.</summary>
+    public static IEnumerable<string> Ignored(string json, AnonymizationConfiguration configuration)
+    {
+        ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
+        return findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning).Select(finding => finding.Message)
+            .Concat(Readings(configuration).SelectMany(reading => reading.Problems).Where(problem => problem.Severity == AnonymizationConfigSeverity.Warning).Select(problem => problem.Message));
+    }
+
     /// <summary>The rules whose paths can be read.</summary>
     public static IReadOnlyList<RuleReading> Readings(AnonymizationConfiguration configuration)
     {

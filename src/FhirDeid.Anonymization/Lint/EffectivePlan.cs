@@ -131,7 +131,7 @@ internal sealed class EffectivePlan
         // A method that acts on some types only does not end the list of a node's rules.
         if (reading is not { IsConditional: false })
             return new ConfigurationRule(rule.Number, reading?.Hull ?? "Resource", AnonymizationMethod.DateShift);
-        return rule.Method is AnonymizationMethod.Substitute or AnonymizationMethod.Generalize ? new ConfigurationRule(rule.Number, reading.Hull, AnonymizationMethod.Redact) : rule with { Path = rule.Path.Trim() };
+        return rule.Method is AnonymizationMethod.Substitute or AnonymizationMethod.Generalize ? new ConfigurationRule(rule.Number, reading.Hull, AnonymizationMethod.Redact) : rule with { Path = reading.Hull };
     }
 
     private static bool ActsOn(AnonymizationMethod method, FhirType type) => method switch

@@ -1,11 +1,9 @@
-using System.Text;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 
 namespace FhirDeid.Anonymization.Tests;
 
 /// <summary>Broken configurations, one defect each, and the same without it: <c>Lint/defects.json</c>.</summary>
-public sealed partial class LintTests
+public sealed class LintTests
 {
     private static readonly JsonElement[] Cases = [.. JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Lint", "defects.json"))).RootElement.EnumerateArray()];
 
@@ -20,9 +18,6 @@ public sealed partial class LintTests
         string parameters = item.TryGetProperty(which == "bad" ? "parameters" : "goodParameters", out JsonElement given) ? given.GetString()! : "";
         return $"{{\n\"fhirVersion\": \"R4\", \"fhirPathRules\": [\n{string.Join(",\n", rules)}\n], \"parameters\": {{ {parameters} }} }}".Replace("\n], \"parameters\"", rules.Length == 1 ? "\n],\n\"parameters\"" : "\n], \"parameters\"", StringComparison.Ordinal);
     }
-
-    [GeneratedRegex("""(?:Error|Warn|Warning|Inform|Information|PathProblem|Problem)\(\s*"(?<id>[A-Z][A-Za-z0-9]+)",""")]
-    private static partial Regex Ids();
 
     [Theory]
     [MemberData(nameof(All))]
@@ -50,4 +45,58 @@ public sealed partial class LintTests
         Assert.DoesNotContain(findings, f => f.Id == id);
         Assert.DoesNotContain(findings, f => f.Severity == AnonymizationConfigSeverity.Error);
     }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\0")]
+    [InlineData("{\0\"\0f\0")]
+    [InlineData("null")]
+    [InlineData("1e999999")]
+    [InlineData("{ \"fhirPathRules\": [ null, 1, [], {}, \"x\", { \"path\": null, \"method\": [] } ], \"parameters\": 3 }")]
+    [InlineData("{ \"fhirVersion\": {}, \"processingErrors\": [], \"fhirPathRules\": \"x\" }")]
+    [InlineData("{ \"fhirPathRules\": [ { \"path\": \"\\ud800\", \"method\": \"redact\" } ] }")]
+    [InlineData("{ \"\\ud800\": 1, \"fhirPathRules\": [] }")]
+    [InlineData("{ \"fhirPathRules\": [ { \"path\": \"Patient.where(\", \"method\": \"generalize\", \"cases\": { \"(\": \")\" } } ] }")]
+    [InlineData("{ \"fhirPathRules\": [ { \"path\": \"Patient\", \"method\": \"redact\" } ], \"parameters\": { \"dateShiftFixedOffsetInDays\": 1e300, \"restrictedZipCodeTabulationAreas\": [ null, {}, \"\" ] } }")]
+    public void Whatever_it_is_given_it_answers_with_findings(string text) =>
+        Assert.Contains(new AnonymizationEngine().Test(text), finding => finding.Severity == AnonymizationConfigSeverity.Error);
+
+    [Fact]
+    public void A_file_of_fifty_megabytes_is_too_large_and_nothing_else()
+    {
+        AnonymizationConfigFinding finding = Assert.Single(new AnonymizationEngine().Test("{ \"fhirPathRules\": [" + new string(' ', 50_000_000) + "] }"));
+
+        Assert.Equal("TooLarge", finding.Id);
+    }
+
+    [Fact]
+    public void A_file_of_rules_without_end_is_too_large_and_its_paths_are_looked_at_all_the_same()
+    {
+        string rules = string.Join(",\n", Enumerable.Repeat("{ \"path\": \"Patient.nmae\", \"method\": \"redact\" }", 25_000));
+
+        IReadOnlyList<AnonymizationConfigFinding> findings = new AnonymizationEngine().Test($"{{ \"fhirPathRules\": [\n{rules}\n] }}");
+
+        Assert.Contains(findings, finding => finding.Id == "TooLarge");
+    }
+
+    [Fact]
+    public void No_finding_shows_a_key()
+    {
+        IReadOnlyList<AnonymizationConfigFinding> findings = new AnonymizationEngine().Test("""
+            { "fhirPathRules": [ { "path": "Resource.id", "method": "cryptoHash" } ],
+              "parameters": { "cryptoHashKey": "hunter2", "dateShiftKey": "hunter2", "encryptKey": "hunter2" } }
+            """);
+
+        Assert.NotEmpty(findings);
+        Assert.All(findings, finding => Assert.DoesNotContain("hunter2", System.Text.Json.JsonSerializer.Serialize(finding), StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("HealthcareService.notAvaliable", "notAvailable")]
+    [InlineData("Patien.name", "Patient")]
+    [InlineData("Patient.name.where(usee='x')", "use")]
+    [InlineData("nodesByType('Humanname')", "HumanName")]
+    [InlineData("Patient.name.frist()", "first")]
+    public void A_misspelt_name_is_answered_with_the_right_one(string path, string name) =>
+        Assert.Contains(new AnonymizationEngine().Test($$"""{ "fhirPathRules": [ { "path": "{{path}}", "method": "redact" } ] }"""), finding => finding.Message.Contains($"id you mean '{name}'?", StringComparison.Ordinal));
 }
