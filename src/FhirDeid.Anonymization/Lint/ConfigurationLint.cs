@@ -1,4 +1,5 @@
 using FhirDeid.Anonymization.Configuration;
+using FhirDeid.Anonymization.Plan;
 
 namespace FhirDeid.Anonymization.Lint;
 
@@ -36,7 +37,7 @@ internal static class ConfigurationLint
             }
             foreach ((ConfigurationRule rule, PathProblem problem) in PlanChecks.Of(new EffectivePlan(configuration, readings), readings))
                 Add(rule, problem);
-            foreach (AnonymizationConfigFinding finding in Plan.PlanCheck.Run(configuration, json.TrimStart('\uFEFF')))
+            foreach (AnonymizationConfigFinding finding in NotRunHere(configuration, json))
             {
                 if (!findings.Exists(known => known.Rule == finding.Rule && (known.Severity == AnonymizationConfigSeverity.Error || finding.Id == "PathMatchesNothing")))
                     findings.Add(finding);
@@ -51,6 +52,20 @@ internal static class ConfigurationLint
             {
                 Id = problem.Id, Severity = problem.Severity, Line = line, Column = column, Rule = rule.Number, Path = rule.Path, Message = problem.Message, Fix = problem.Fix,
             });
+        }
+    }
+
+    /// <summary>Rules that this engine cannot run, one by one, where it cannot run all of them together.</summary>
+    private static IEnumerable<AnonymizationConfigFinding> NotRunHere(AnonymizationConfiguration configuration, string json)
+    {
+        try
+        {
+            _ = new AnonymizationPlan(configuration);
+            return [];
+        }
+        catch (FhirDeidException)
+        {
+            return PlanCheck.Run(configuration, json.TrimStart('\uFEFF'));
         }
     }
 

@@ -134,7 +134,8 @@ internal sealed class EffectivePlan
         return rule.Method is AnonymizationMethod.Substitute or AnonymizationMethod.Generalize ? new ConfigurationRule(rule.Number, reading.Hull, AnonymizationMethod.Redact) : rule with { Path = reading.Hull };
     }
 
-    private static bool ActsOn(AnonymizationMethod method, FhirType type) => method switch
+    /// <summary>Whether a method does anything to elements of a type.</summary>
+    public static bool ActsOn(AnonymizationMethod method, FhirType type) => method switch
     {
         AnonymizationMethod.DateShift => type.Name is "date" or "dateTime" or "instant",
         AnonymizationMethod.Perturb => type.Name is "decimal" or "integer" or "positiveInt" or "unsignedInt" || AnonymizationPlan.IsQuantity(type),

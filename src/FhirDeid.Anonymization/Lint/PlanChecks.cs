@@ -11,11 +11,13 @@ internal static class PlanChecks
     {
         HashSet<int> seen = [];
         Dictionary<ConfigurationRule, ConfigurationRule> blocked = [];
+        // Below a date or a number that they do act on there are only its id and extensions.
+        HashSet<ConfigurationRule> wide = [.. readings.Where(reading => reading.Reach.IsOpen || reading.Reach.Places.Any(place => !EffectivePlan.ActsOn(reading.Rule.Method, place.Type))).Select(reading => reading.Rule)];
         foreach (PlanState state in plan.States(seen))
         {
             Decision decision = plan.Decide(state);
-            if (state.Type.Name != "Extension" && decision is { Rule: { Method: not AnonymizationMethod.Keep } later, Idle.Count: > 0 })
-                blocked.TryAdd(decision.Idle[0], later);
+            if (state.Type.Name != "Extension" && decision is { Rule: { Method: not AnonymizationMethod.Keep } later, Idle.Count: > 0 } && decision.Idle.FirstOrDefault(wide.Contains) is { } idle)
+                blocked.TryAdd(idle, later);
         }
         foreach ((ConfigurationRule rule, ConfigurationRule later) in blocked)
         {
