@@ -9,6 +9,9 @@
     PowerShellVersion    = '7.4'
     CompatiblePSEditions = @('Core')
     CmdletsToExport      = @(
+        'Add-AnonymizationRule'
+        'Remove-AnonymizationRule'
+        'Set-AnonymizationParameter'
         'Export-AnonymizationConfig'
         'Get-AnonymizationConfig'
         'Import-AnonymizationConfig'

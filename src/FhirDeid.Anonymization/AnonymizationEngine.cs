@@ -34,6 +34,14 @@ public sealed class AnonymizationEngine : IAnonymization
     /// <inheritdoc/>
     public IReadOnlyList<AnonymizationConfigFinding> Test(string json) => ConfigurationLint.Run(json);
 
+    /// <summary>What the service refuses when it reads a configuration, and keys that are missing: the part of <see cref="Test"/> that needs no look at the data.</summary>
+    /// <param name="json">The configuration file's text.</param>
+    public static IReadOnlyList<AnonymizationConfigFinding> Refused(string json)
+    {
+        ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
+        return findings;
+    }
+
     /// <inheritdoc/>
     public Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
         IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>

@@ -29,6 +29,9 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
     public IAsyncEnumerable<PublishedAnonymizationConfig> ListConfigsAsync(Func<string, bool> named, CancellationToken cancellation) =>
         ConfigPublishing.ListAsync(storage, named, cancellation);
 
+    public Task<string> ReadConfigAsync(PublishedAnonymizationConfig config, CancellationToken cancellation) =>
+        ConfigPublishing.ReadAsync(storage, config, cancellation);
+
     public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
         Uri kickOff = service.Address(KickOff.Query(request));

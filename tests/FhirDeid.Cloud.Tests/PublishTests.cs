@@ -65,6 +65,18 @@ public sealed class PublishTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_published_configuration_is_read_in_the_version_that_was_listed()
+    {
+        PublishedAnonymizationConfig published = await PublishAsync();
+
+        Assert.Equal(Config.ToJson(), await _connection.ReadConfigAsync(published, TestContext.Current.CancellationToken));
+        Assert.Equal(published.ConfigETag, _service.Requests.Last(request => request.Port == _service.Blob.Port).Header("If-Match"));
+
+        _service.Blobs.Remove("anonymization/safe harbor/v1.json", out _);
+        await Failure.Of("ConfigNotFound", () => _connection.ReadConfigAsync(published, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task Force_replaces_exactly_the_version_that_was_seen()
     {
         PublishedAnonymizationConfig old = await PublishAsync();

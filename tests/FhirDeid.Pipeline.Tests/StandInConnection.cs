@@ -18,8 +18,6 @@ internal sealed class StandInConnection : IFhirDeidConnection
 
     public List<FhirExportRequest> Started { get; } = [];
 
-    public List<(AnonymizationConfig Config, string Name, bool Force)> Published { get; } = [];
-
     /// <summary>Answers to the status requests of one job, one after the other; the last one stays.</summary>
     public Dictionary<string, Queue<Func<FhirExport, FhirExport>>> Answers { get; } = [];
 
@@ -35,11 +33,7 @@ internal sealed class StandInConnection : IFhirDeidConnection
         return this;
     }
 
-    public Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation)
-    {
-        Published.Add((config, configName, force));
-        return Task.FromResult(new PublishedAnonymizationConfig { ConfigName = configName, ConfigETag = "\"0x1\"", ConfigSha256 = config.Sha256, Container = "anonymization" });
-    }
+    public Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation) => throw new NotSupportedException();
 
     public Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
@@ -64,6 +58,8 @@ internal sealed class StandInConnection : IFhirDeidConnection
     public int LinesRead { get; private set; }
 
     public bool ReadingEnded { get; private set; }
+
+    public Task<string> ReadConfigAsync(PublishedAnonymizationConfig config, CancellationToken cancellation) => throw new NotSupportedException();
 
     public Task<FhirExport> CancelExportAsync(FhirExport export, CancellationToken cancellation) => GetExportAsync(export, cancellation);
 

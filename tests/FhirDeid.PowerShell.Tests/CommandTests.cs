@@ -102,17 +102,17 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
-    public void Each_template_has_one_place_for_a_key_and_methods_that_are_built()
+    public void Each_template_has_one_place_for_each_key_and_methods_that_are_built()
     {
         string[] templates = Directory.GetFiles(Path.Combine(Shell.Metadata("ModuleFolder"), "templates"), "*.json");
 
         Assert.NotEmpty(templates);
         Assert.All(templates.Select(File.ReadAllText), text =>
         {
-            Assert.Single(Regex.Matches(text, "\"cryptoHashKey\": \"\""));
+            Assert.All(["cryptoHashKey", "dateShiftKey", "encryptKey"], key => Assert.Single(Regex.Matches(text, $"\"{key}\": \"\"")));
             using JsonDocument template = JsonDocument.Parse(text, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
             Assert.All(template.RootElement.GetProperty("fhirPathRules").EnumerateArray(), rule =>
-                Assert.Contains(rule.GetProperty("method").GetString(), (string[])["keep", "redact", "cryptoHash"]));
+                Assert.Contains(rule.GetProperty("method").GetString(), (string[])["keep", "redact", "cryptoHash", "substitute"]));
         });
     }
 

@@ -187,7 +187,7 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
     [Fact]
     public async Task What_is_published_is_listed_without_its_text()
     {
-        PSObject[] listed = await _shell.RunAllAsync("Get-AnonymizationConfig stud*");
+        PSObject[] listed = await _shell.RunAllAsync("Get-AnonymizationConfig stud*.json");
 
         PSObject one = Assert.Single(listed);
         foreach (string property in (string[])["ConfigName", "ConfigETag", "ConfigSha256", "Length", "StorageAccountName", "PublishedAt"]) Assert.Equal(lab.Published.Text(property), one.Text(property));
@@ -206,6 +206,75 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
 
         Assert.StartsWith("FhirDeid.ConfigKeepsEverything,", Assert.Single(outcome.Errors).FullyQualifiedErrorId, StringComparison.Ordinal);
         Assert.Empty(await _shell.RunAllAsync("Get-AnonymizationConfig keep*"));
+    }
+
+    [Fact]
+    public async Task A_configuration_with_errors_is_not_published_and_all_of_them_are_named()
+    {
+        await File.WriteAllTextAsync(_folder["unsound.json"], """
+            { "fhirPathRules": [
+                { "path": "Patient.name", "method": "redakt" },
+                { "path": "Patient.photo", "method": "substitute" },
+                { "path": "Resource", "method": "redact" } ] }
+            """, TestContext.Current.CancellationToken);
+
+        ErrorRecord error = await _shell.FailsAsync("FhirDeid.ConfigInvalid", "Publish-AnonymizationConfig -Path $a", _folder["unsound.json"]);
+
+        Assert.Matches("Line 2: .*redakt.* Line 3: .*replaceWith", error.ToString());
+        await _shell.FailsAsync("FhirDeid.KeyMissing", "[FhirDeid.AnonymizationConfig]::new('{\"fhirPathRules\":[{\"path\":\"Resource.id\",\"method\":\"cryptoHash\"}]}') | Publish-AnonymizationConfig -Name unsound.json");
+        Assert.Empty(await _shell.RunAllAsync("Get-AnonymizationConfig unsound*"));
+    }
+
+    [Fact]
+    public async Task What_the_service_would_ignore_is_warned_of_before_it_is_published()
+    {
+        Outcome outcome = await _shell.TryAsync("""
+            New-AnonymizationConfig RedactAll | Add-AnonymizationRule Patient.nam keep -Before 1 -WarningAction Ignore | Publish-AnonymizationConfig -Name warned.json -WhatIf
+            """);
+
+        Assert.Empty(outcome.Errors);
+        Assert.Contains("Patient.nam", Assert.Single(outcome.Warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_content_addressed_configuration_has_its_hash_in_its_name_and_starts_an_export()
+    {
+        PSObject config = await _shell.RunAsync("New-AnonymizationConfig SafeHarbor");
+
+        PSObject one = await _shell.RunAsync("$a | Publish-AnonymizationConfig -ContentAddressed", config);
+        PSObject two = await _shell.RunAsync("$a | Publish-AnonymizationConfig -Name team/7.json -ContentAddressed", config);
+        PSObject again = await _shell.RunAsync("$a | Publish-AnonymizationConfig -ContentAddressed", config);
+
+        Assert.Equal($"SafeHarbor-{config.Text("Sha256")}.json", one.Text("ConfigName"));
+        Assert.Equal($"team/7-{config.Text("Sha256")}.json", two.Text("ConfigName"));
+        Assert.Equal(one.Text("ConfigETag"), again.Text("ConfigETag"));
+        Assert.Equal(("anonymization", config.Text("Sha256")), (one.Text("Container"), one.Text("ConfigSha256")));
+        Assert.True(DateTimeOffset.UtcNow - (DateTimeOffset)one.Value("PublishedAt")! < TimeSpan.FromHours(1));
+        Assert.Equal("Completed", (await _shell.RunAsync("$a | Start-FhirDeidExport research -ResourceType Patient | Wait-FhirExport", one)).Text("Status"));
+    }
+
+    [Fact]
+    public async Task A_published_configuration_is_downloaded_with_its_keys_into_a_file_of_the_owner_alone()
+    {
+        PSObject config = await _shell.RunAsync("Get-AnonymizationConfig study.json -Download");
+
+        Assert.Equal(("study.json", lab.Config.Text("Sha256")), (config.Text("Name"), config.Text("Sha256")));
+        Assert.Equal((string)lab.Config.Methods["ToJson"].Invoke(), (string)config.Methods["ToJson"].Invoke());
+        await _shell.RunAllAsync("Get-AnonymizationConfig study.json -Download | Export-AnonymizationConfig $a", _folder["back.json"]);
+        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder["back.json"]));
+        await _shell.FailsAsync("FhirDeid.ConfigNotFound", "Get-AnonymizationConfig nothing.json -Download");
+    }
+
+    [Fact]
+    public async Task Configurations_written_in_the_pipeline_are_what_the_export_uses()
+    {
+        PSObject[] patients = await _shell.RunAllAsync("""
+            New-AnonymizationConfig RedactAll | Add-AnonymizationRule Resource.id cryptoHash -Before Resource | Add-AnonymizationRule Patient.gender keep -Before Resource |
+                Publish-AnonymizationConfig -Name gender.json | Start-FhirDeidExport research -ResourceType Patient | Wait-FhirExport | Read-FhirExport
+            """);
+
+        using JsonDocument json = JsonDocument.Parse(patients[0].ToString());
+        Assert.Equal(["gender", "id", "meta", "resourceType"], json.RootElement.EnumerateObject().Select(property => property.Name).Order());
     }
 
     [Fact]
@@ -233,7 +302,8 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
     public async Task No_stream_and_no_object_shows_a_key_or_a_token()
     {
         Outcome outcome = await _shell.TryAsync("""
-            $config = New-AnonymizationConfig SafeHarbor -Verbose -Debug *>&1
+            $config = New-AnonymizationConfig SafeHarbor -Verbose -Debug *>&1 | Add-AnonymizationRule Patient.active redact -Before 1 -Verbose -Debug *>&1 |
+                Set-AnonymizationParameter -EnablePartialAgesForRedact $true -Verbose -Debug *>&1
             [regex]::Match($config.ToJson(), '"cryptoHashKey": "(\w+)"').Groups[1].Value
             $config
             Get-FhirDeidContext

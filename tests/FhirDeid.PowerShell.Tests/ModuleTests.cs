@@ -47,7 +47,8 @@ public sealed class ModuleTests : IDisposable
         foreach (Type type in Cmdlets(await AssemblyAsync()))
         {
             CmdletAttribute cmdlet = type.GetCustomAttribute<CmdletAttribute>()!;
-            bool changes = s_changingVerbs.Contains(cmdlet.VerbName) || cmdlet is { VerbName: "New", NounName: "FhirSampleData" or "ExportSasToken" };
+            // Configurations are objects: a rule or parameter makes another object, and changes nothing.
+            bool changes = s_changingVerbs.Contains(cmdlet.VerbName) && cmdlet.NounName is not ("AnonymizationRule" or "AnonymizationParameter") || cmdlet is { VerbName: "New", NounName: "FhirSampleData" or "ExportSasToken" };
 
             Assert.True(type.GetCustomAttribute<OutputTypeAttribute>() is not null, $"{type.Name} has no OutputType.");
             Assert.True(cmdlet.SupportsShouldProcess == changes, $"{type.Name}: SupportsShouldProcess.");

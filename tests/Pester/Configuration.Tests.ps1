@@ -45,6 +45,50 @@ Describe 'Configuration files' {
     }
 }
 
+Describe 'Configurations in the pipeline' {
+    It 'are written rule by rule' {
+        $written = New-AnonymizationConfig Empty |
+            Add-AnonymizationRule Patient.name redact |
+            Add-AnonymizationRule Resource.id cryptoHash -Before Patient.name |
+            Add-AnonymizationRule Observation.value perturb -Span 0.1 -RangeType proportional |
+            Set-AnonymizationParameter -EnablePartialDatesForRedact $true
+        $written.Rules.Path | Should -Be 'Resource.id', 'Patient.name', 'Observation.value'
+        $json = $written.ToJson() | ConvertFrom-Json
+        $json.fhirPathRules[2].rangeType | Should -Be 'proportional'
+        $json.parameters.enablePartialDatesForRedact | Should -BeTrue
+        ($written | Remove-AnonymizationRule 1, Observation.value).Rules.Path | Should -Be 'Patient.name'
+        $written | Test-AnonymizationConfig -Quiet | Should -BeTrue
+    }
+
+    It 'warn of a rule that comes too late' {
+        $null = New-AnonymizationConfig SafeHarbor | Add-AnonymizationRule Patient.maritalStatus.text keep -WarningVariable late -WarningAction SilentlyContinue
+        $null = New-AnonymizationConfig SafeHarbor | Add-AnonymizationRule Patient.maritalStatus.text keep -Before Resource -WarningVariable early
+        $late | Should -Match 'never applies'
+        $early | Should -BeNullOrEmpty
+    }
+
+    It 'show no key' {
+        $shown = $config | Add-AnonymizationRule Patient.active redact -Before 1 -Verbose -Debug 4>&1 5>&1 | ForEach-Object { $_; "$_"; $_ | Format-List * | Out-String }
+        $keys = [regex]::Matches($config.ToJson(), '(?<="\w+Key": ")\w+').Value
+        $keys.Count | Should -Be 3
+        $keys | ForEach-Object { $shown | Out-String | Should -Not -Match $_ }
+    }
+
+    It 'complete <Line>' -ForEach @(
+        @{ Line = 'Add-AnonymizationRule -Path Patient.na'; Text = 'Patient.name' }
+        @{ Line = 'Add-AnonymizationRule "nodesByType(''Hum'; Text = '"nodesByType(''HumanName'')"' }
+        @{ Line = 'Add-AnonymizationRule -Path Observation.value.ofT'; Text = '"Observation.value.ofType(Quantity)"' }
+        @{ Line = 'Add-AnonymizationRule Patient.birthDate -Method d'; Text = 'dateShift' }
+        @{ Line = 'New-AnonymizationConfig -Template l'; Text = 'LimitedDataSet' }
+    ) {
+        (TabExpansion2 $Line $Line.Length).CompletionMatches.CompletionText | Should -Contain $Text
+    }
+
+    It 'are explained' {
+        Get-Help about_FhirDeid_Configurations | Out-String | Should -Match 'Which rule decides'
+    }
+}
+
 Describe 'Published configurations' {
     BeforeAll {
         $emulator = Start-FhirDeidEmulator -PatientCount 1
@@ -65,6 +109,18 @@ Describe 'Published configurations' {
         $listed.ConfigETag | Should -Be $published.ConfigETag
         $listed.ConfigSha256 | Should -Be $config.Sha256
         (Get-AnonymizationConfig SafeHarbor.json | Start-FhirDeidExport -Container research | Wait-FhirExport).Status | Should -Be 'Completed'
+    }
+
+    It 'are fetched with their keys' {
+        (Get-AnonymizationConfig SafeHarbor.json -Download).ToJson() | Should -Be $config.ToJson()
+    }
+
+    It 'can have their hash in their name' {
+        ($config | Publish-AnonymizationConfig -ContentAddressed).ConfigName | Should -Be "SafeHarbor-$($config.Sha256).json"
+    }
+
+    It 'have no errors' {
+        { Publish-AnonymizationConfig -Path "$TestDrive/unsound.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ConfigInvalid,*'
     }
 
     It 'never keep everything' {

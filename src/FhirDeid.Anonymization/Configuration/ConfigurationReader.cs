@@ -147,7 +147,7 @@ internal sealed class ConfigurationReader
             if (item.ValueKind != JsonValueKind.Object || !item.TryGetProperty("path", out JsonElement path) || !item.TryGetProperty("method", out JsonElement method)
                 || path.ValueKind != JsonValueKind.String || method.ValueKind != JsonValueKind.String)
             {
-                Error("RuleIncomplete", $"Rule {number}: missing path or method in Fhir path rule config.{Missing(item)}", "Give every rule \"path\" and \"method\", in lower case, as texts.", number);
+                Error("RuleIncomplete", $"Rule {number}: missing path or method in Fhir path rule config.", $"{Missing(item)}Give every rule \"path\" and \"method\", in lower case, as texts.", number);
                 continue;
             }
             string text = path.GetString()!;
@@ -178,10 +178,10 @@ internal sealed class ConfigurationReader
     private static string Missing(JsonElement item)
     {
         if (item.ValueKind != JsonValueKind.Object)
-            return " It is not an object.";
+            return "It is not an object. ";
         string[] names = [.. item.EnumerateObject().Select(property => property.Name)];
         string missing = Array.Find(RuleProperties, name => !names.Contains(name)) ?? "";
-        return missing.Length == 0 ? " Both must be texts." : $" It has no '{missing}'.{(Spelling.Nearest(missing, names.Except(RuleProperties)) is { } found ? $" Is '{found}' meant for it?" : "")}";
+        return missing.Length == 0 ? "Both must be texts. " : $"It has no '{missing}'. {(Spelling.Nearest(missing, names.Except(RuleProperties)) is { } found ? $"Is '{found}' meant for it? " : "")}";
     }
 
     private void CheckKey(AnonymizationMethod method, string parameter, bool isGiven, string consequence)

@@ -46,6 +46,9 @@ internal readonly struct Scope(Evaluation evaluation, FhirPathValue @this, Value
 
     public readonly ValueList? Total = total;
 
+    /// <summary>Whether <c>$this</c> is nothing, as iif() after nothing has it: operators are empty there.</summary>
+    public bool IsEmpty => Many is { Count: 0 };
+
     public Scope At(in FhirPathValue item, int index) => new(Evaluation, item, null, index, Total);
 }
 

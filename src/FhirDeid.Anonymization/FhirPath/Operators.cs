@@ -18,6 +18,31 @@ internal abstract class ConditionStep : Step
     public sealed override FhirPathValue Single(in Scope scope, string user) => Truth(in scope) is { } truth ? FhirPathValue.Of(truth) : default;
 }
 
+/// <summary>The operands of an operator that takes single items.</summary>
+internal static class Operands
+{
+    /// <returns>Whether both are there: where one is empty, the other may have several items.</returns>
+    /// <exception cref="FhirPathException">Neither is empty and one has several items.</exception>
+    public static bool TrySingle(Step left, Step right, in Scope scope, string op, out FhirPathValue l, out FhirPathValue r)
+    {
+        l = r = default;
+        if (scope.IsEmpty)
+            return false;
+        ValueList lefts = scope.Evaluation.RentList(), rights = scope.Evaluation.RentList();
+        left.Evaluate(in scope, lefts);
+        if (lefts.Count > 0)
+            right.Evaluate(in scope, rights);
+        bool areThere = lefts.Count > 0 && rights.Count > 0;
+        if (areThere && (lefts.Count > 1 || rights.Count > 1))
+            throw new FhirPathException($"{op} needs single items and has several");
+        if (areThere)
+            (l, r) = (lefts[0], rights[0]);
+        scope.Evaluation.ReturnList(rights);
+        scope.Evaluation.ReturnList(lefts);
+        return areThere;
+    }
+}
+
 /// <summary><c>=</c> and <c>!=</c></summary>
 internal sealed class EqualStep(Step left, Step right, bool negated) : ConditionStep
 {
@@ -27,7 +52,8 @@ internal sealed class EqualStep(Step left, Step right, bool negated) : Condition
     {
         ValueList l = scope.Evaluation.RentList();
         bool? equal = null;
-        left.Evaluate(in scope, l);
+        if (!scope.IsEmpty)
+            left.Evaluate(in scope, l);
         if (l.Count > 0 && _text is not null)
         {
             equal = l.Count == 1 && IsText(in l[0], _text);
@@ -68,11 +94,7 @@ internal sealed class OrderStep(string op, Step left, Step right) : ConditionSte
 {
     public override bool? Truth(in Scope scope)
     {
-        FhirPathValue l = left.Single(in scope, op);
-        if (l.Kind == FhirPathKind.None)
-            return null;
-        FhirPathValue r = right.Single(in scope, op);
-        return r.Kind == FhirPathKind.None || Equality.Compare(l, r) is not { } order ? null : op switch
+        return !Operands.TrySingle(left, right, in scope, op, out FhirPathValue l, out FhirPathValue r) || Equality.Compare(l, r) is not { } order ? null : op switch
         {
             "<" => order < 0,
             "<=" => order <= 0,
@@ -196,22 +218,23 @@ internal sealed class ArithmeticStep(string op, Step? left, Step right) : Step
 
     public override FhirPathValue Single(in Scope scope, string user)
     {
-        FhirPathValue l = left?.Single(in scope, op).SystemOrQuantity ?? default;
-        FhirPathValue r = right.Single(in scope, op).SystemOrQuantity;
         if (op == "&")
-            return FhirPathValue.Of(Text(in l) + Text(in r));
-        if (r.Kind == FhirPathKind.None)
+            return FhirPathValue.Of(Text(left!.Single(in scope, op).System) + Text(right.Single(in scope, op).System));
+        if (!Operands.TrySingle(left ?? right, right, in scope, op, out FhirPathValue l, out FhirPathValue r))
             return default;
-        if (left is null)
-        {
-            if (r.Kind == FhirPathKind.Quantity)
-                return op == "+" ? r : Quantities.Negate(r.Quantity);
-            l = FhirPathValue.Of(0);
-        }
-        return l.Kind == FhirPathKind.None ? default : Compute(in l, in r);
+        l = l.SystemOrQuantity;
+        r = r.SystemOrQuantity;
+        if (l.Kind == FhirPathKind.None || r.Kind == FhirPathKind.None)
+            return default;
+        if (left is not null)
+            return Compute(in l, in r);
+        if (r.Kind == FhirPathKind.Quantity)
+            return op == "+" ? r : Quantities.Negate(r.Quantity);
+        l = FhirPathValue.Of(0);
+        return Compute(in l, in r);
     }
 
-    private string Text(in FhirPathValue value) => value.Kind switch
+    private string Text(FhirPathValue value) => value.Kind switch
     {
         FhirPathKind.None => "",
         FhirPathKind.String => value.Text,

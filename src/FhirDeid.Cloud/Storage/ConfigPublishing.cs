@@ -125,6 +125,26 @@ internal static class ConfigPublishing
         }
     }
 
+    /// <inheritdoc cref="IFhirDeidConnection.ReadConfigAsync"/>
+    public static async Task<string> ReadAsync(BlobStorage storage, PublishedAnonymizationConfig config, CancellationToken cancellation)
+    {
+        BlobDownloadOptions listed = new() { Conditions = new BlobRequestConditions { IfMatch = new ETag(config.ConfigETag) } };
+        try
+        {
+            BlobDownloadResult there = await storage.Container(ContainerName).GetBlobClient(config.ConfigName).DownloadContentAsync(listed, cancellation).ConfigureAwait(false);
+            return Encoding.UTF8.GetString(there.Content.ToMemory().Span);
+        }
+        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.BlobNotFound || e.ErrorCode == BlobErrorCode.ConditionNotMet)
+        {
+            throw new FhirDeidException("ConfigNotFound", FhirDeidErrorCategory.ObjectNotFound, $"The configuration '{config.ConfigName}' was removed or replaced meanwhile.",
+                "List it again with Get-AnonymizationConfig.", config.ConfigName, e);
+        }
+        catch (Exception e) when (storage.Plain(e, $"the configuration '{config.ConfigName}' in container {ContainerName}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+    }
+
     private static PublishedAnonymizationConfig Published(BlobStorage storage, string configName, BlobDownloadResult there) => new()
     {
         ConfigName = configName,

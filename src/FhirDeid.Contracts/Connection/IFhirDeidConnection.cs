@@ -31,6 +31,13 @@ public interface IFhirDeidConnection
     /// <exception cref="FhirDeidException"><c>FhirDeid.AccessTokenIsForFhirOnly</c>, <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
     IAsyncEnumerable<PublishedAnonymizationConfig> ListConfigsAsync(Func<string, bool> named, CancellationToken cancellation);
 
+    /// <summary>Downloads the text of a configuration, in the version that was listed.</summary>
+    /// <param name="config">What <see cref="ListConfigsAsync"/> returned.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>The text, with the keys.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigNotFound</c>: it was removed or replaced meanwhile. <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.StorageUnreachable</c>.</exception>
+    Task<string> ReadConfigAsync(PublishedAnonymizationConfig config, CancellationToken cancellation);
+
     /// <summary>Starts a de-identified export.</summary>
     /// <param name="request">What to export, with which configuration, where to. A blank configuration or container is refused.</param>
     /// <param name="cancellation">Stops waiting for the answer.</param>

@@ -1,21 +1,16 @@
 using System.Collections;
+using System.Globalization;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using System.Net;
-using System.Security;
-using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using FhirDeid.PowerShell.Loading;
 
 namespace FhirDeid.PowerShell.Configuration;
 
-/// <summary>The configurations that come with the module: <c>templates/*.json</c>, each with an empty <c>cryptoHashKey</c>.</summary>
-internal static class AnonymizationTemplate
+/// <summary>The configurations that come with the module: <c>templates/*.json</c>, with empty keys.</summary>
+internal static partial class AnonymizationTemplate
 {
-    private const string EmptyKey = "\"cryptoHashKey\": \"\"";
-    private const int MinKeyLength = 16;
-    private const int KeyBytes = 32;
-
     private static readonly Lazy<string[]> s_names = new(() =>
         [.. Directory.EnumerateFiles(Folder, "*.json").Select(file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.OrdinalIgnoreCase)]);
 
@@ -23,23 +18,32 @@ internal static class AnonymizationTemplate
 
     private static string Folder => Path.Combine(Engine.ModuleFolder, "templates");
 
-    /// <summary>A configuration by this template with the given key, or a random one.</summary>
-    public static async Task<AnonymizationConfig> CreateAsync(string template, SecureString? cryptoHashKey, CancellationToken cancellation)
+    /// <summary>What a fixed shift makes of rules that keep dates.</summary>
+    [GeneratedRegex("""(?<=nodesByType\('(?:date|dateTime|instant)'\)", "method": ")keep(?=")""")]
+    private static partial Regex KeptDates();
+
+    /// <summary>A configuration by this template.</summary>
+    /// <param name="template">Name of the template.</param>
+    /// <param name="keys">Names of key parameters and the keys.</param>
+    /// <param name="shiftInDays">Days by which all dates move, for a template that keeps them; or null.</param>
+    /// <param name="cancellation">Stops.</param>
+    public static async Task<AnonymizationConfig> CreateAsync(string template, IReadOnlyDictionary<string, string> keys, int? shiftInDays, CancellationToken cancellation)
     {
         string name = Names.FirstOrDefault(name => name.Equals(template, StringComparison.OrdinalIgnoreCase)) ??
             throw new FhirDeidException("TemplateNotFound", FhirDeidErrorCategory.ObjectNotFound, $"There is no template '{template}'.",
                 $"Use one of: {string.Join(", ", Names)}.", template);
-        string key = cryptoHashKey is null
-            ? Convert.ToHexString(RandomNumberGenerator.GetBytes(KeyBytes)).ToLowerInvariant()
-            : new NetworkCredential("", cryptoHashKey).Password;
-        if (key.Trim().Length < MinKeyLength)
-        {
-            throw new FhirDeidException("KeyTooShort", FhirDeidErrorCategory.InvalidArgument, $"The key has fewer than {MinKeyLength} characters: hashes could be reversed by trying keys.",
-                "Give a long random key, or none to have one made.");
-        }
-
         string json = await File.ReadAllTextAsync(Path.Combine(Folder, name + ".json"), cancellation);
-        return Engine.Anonymization.Parse(json.Replace(EmptyKey, $"\"cryptoHashKey\": \"{JsonEncodedText.Encode(key)}\"", StringComparison.Ordinal), name);
+        foreach ((string parameter, string key) in keys) json = json.Replace($"\"{parameter}\": \"\"", $"\"{parameter}\": \"{JsonEncodedText.Encode(key)}\"", StringComparison.Ordinal);
+        if (shiftInDays is { } days)
+        {
+            if (!KeptDates().IsMatch(json))
+            {
+                throw new FhirDeidException("DatesNotKept", FhirDeidErrorCategory.InvalidArgument, $"The template {name} keeps no dates that could be shifted.",
+                    "Use -FixedDateShiftInDays with LimitedDataSet: 45 CFR 164.514(b)(2) lets no shifted dates pass.", name);
+            }
+            json = KeptDates().Replace(json, "dateShift").Replace("\"dateShiftFixedOffsetInDays\": null", string.Create(CultureInfo.InvariantCulture, $"\"dateShiftFixedOffsetInDays\": {days}"), StringComparison.Ordinal);
+        }
+        return Engine.Anonymization.Parse(json, name);
     }
 }
 

@@ -455,6 +455,24 @@ public sealed class FhirPathTests
     }
 
     [Fact]
+    public void The_deepest_expression_runs_on_a_small_stack()
+    {
+        const int Depth = 390;
+        string? result = null;
+        FhirPathExpression nested = FhirPathExpression.Compile(string.Concat(Enumerable.Repeat("where(", Depth)) + "true" + new string(')', Depth));
+        Thread thread = new(() =>
+        {
+            List<IFhirPathNode> nodes = [];
+            nested.Select(Patient, nodes);
+            result = string.Join(", ", nodes.Select(node => node.Type.Name));
+        }, 512 * 1024);
+        thread.Start();
+        thread.Join();
+
+        Assert.Equal("Patient", result);
+    }
+
+    [Fact]
     public void A_long_list_of_codes_is_no_deep_expression()
     {
         string codes = string.Join(" | ", Enumerable.Range(0, 5000).Select(i => $"'c{i}'"));

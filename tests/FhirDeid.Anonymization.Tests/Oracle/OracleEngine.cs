@@ -7,28 +7,53 @@ using FhirDeid.Anonymization.Schema;
 
 namespace FhirDeid.Anonymization.Tests.Oracle;
 
-/// <summary>One rule of a random configuration, its path in parts: a resource type or none, then steps.</summary>
-internal sealed record OracleRule(string? ResourceType, string[] Steps, string Method, string? ReplaceWith = null)
+/// <summary>One rule of a configuration: the resource type and the expression of its path, either or both, and the settings of its method.</summary>
+internal sealed record OracleRule(string? ResourceType, OracleExpression? Expression, string Method)
 {
-    public string Path => string.Join('.', Steps.Prepend(ResourceType).Where(part => part is not null));
+    public JsonNode? ReplaceWith { get; init; }
+
+    /// <summary>Conditions and values of generalize.</summary>
+    public IReadOnlyList<(OracleExpression When, OracleExpression Then)> Cases { get; init; } = [];
+
+    public bool KeepsOtherValues { get; init; }
+
+    /// <summary>Decimals of perturb, whose span is 0 here.</summary>
+    public int RoundTo { get; init; } = 2;
+
+    public string Path => string.Join('.', new[] { ResourceType, Expression?.ToString() }.Where(part => part is not null));
+
+    /// <summary>nodesByType('…') or nodesByName('…') without a resource type, alone or with one name behind it.</summary>
+    public bool IsLookup => ResourceType is null && IsSearch(Expression is { Kind: OracleExpression.Form.Child, On: { } search } ? search : Expression);
+
+    public JsonObject ToJson()
+    {
+        JsonObject json = new() { ["path"] = Path, ["method"] = Method };
+        if (Method == "substitute")
+            json["replaceWith"] = ReplaceWith?.DeepClone();
+        if (Method == "perturb")
+            (json["span"], json["roundTo"]) = (0, RoundTo);
+        if (Method == "generalize")
+            (json["cases"], json["otherValues"]) = (new JsonObject(Cases.Select(c => KeyValuePair.Create<string, JsonNode?>(c.When.ToString(), c.Then.ToString()))), KeepsOtherValues ? "keep" : "redact");
+        return json;
+    }
+
+    private static bool IsSearch(OracleExpression? expression) => expression is { Kind: OracleExpression.Form.Call, On: null, Name: "nodesByType" or "nodesByName" };
 }
 
 /// <summary>The rules by the shortest route: a tree, a set of visited nodes, rule after rule. Slow, and written apart from the engine.</summary>
 internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, JsonObject parameters, DateOnly today)
 {
-    private static readonly string[] LabelOrder = ["REDACTED", "ABSTRED", "CRYTOHASH", "PERTURBED", "SUBSTITUTED"];
+    private static readonly string[] LabelOrder = ["REDACTED", "ABSTRED", "CRYTOHASH", "PERTURBED", "SUBSTITUTED", "GENERALIZED"];
     private readonly HashSet<OracleNode> _visited = [];
 
-    /// <summary>dateShift claims dates and not what lies below them: later rules still reach that.</summary>
-    private readonly HashSet<OracleNode> _shifted = [];
+    /// <summary>dateShift claims dates, and perturb numbers, and not what lies below them: later rules still reach that.</summary>
+    private readonly HashSet<OracleNode> _claimedAlone = [];
     private OracleNode _document = null!;
 
     public string Run(string json)
     {
         _document = OracleNode.Read(JsonNode.Parse(json)!.AsObject());
         Process(_document);
-        foreach (OracleNode extension in _document.SelfAndBelow().Where(node => node.Type.Name == "Extension" && node.Children.Any(c => c is { Name: "url", Value: null })).ToArray())
-            extension.Parent!.Children.Remove(extension);
         RemoveEmpty(_document);
         return _document.Write().ToJsonString();
     }
@@ -37,10 +62,11 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
     private HashSet<string> Process(OracleNode resource)
     {
         HashSet<string> done = [];
+        // Made once: a look-up meets what a substitute has removed, and not what it has added.
         OracleNode[] below = [.. resource.BelowInResource()];
-        foreach (OracleRule rule in rules.Where(rule => rule.ResourceType is null or "Resource" || rule.ResourceType == resource.Type.Name))
+        foreach (OracleRule rule in rules.Where(rule => rule.ResourceType is null or "Resource" or "DomainResource" || rule.ResourceType == resource.Type.Name))
         {
-            foreach (OracleNode node in Find(resource, below, rule).ToArray())
+            foreach (OracleNode node in Find(resource, below, rule))
                 Apply(node, rule, isMatched: true, done);
         }
         foreach (OracleNode nested in NestedResources(resource).ToArray())
@@ -53,62 +79,60 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
     private static IEnumerable<OracleNode> NestedResources(OracleNode node) =>
         node.Children.SelectMany(child => child.IsResource ? [child] : NestedResources(child));
 
-    private static IEnumerable<OracleNode> Find(OracleNode resource, OracleNode[] below, OracleRule rule)
+    private static OracleNode[] Find(OracleNode resource, OracleNode[] below, OracleRule rule)
     {
-        if (rule.Steps.Length == 0)
+        if (rule.Expression is not { } expression)
             return [resource];
-        IEnumerable<OracleNode> nodes = [resource];
-        bool isLookup = rule.ResourceType is null && Search().IsMatch(rule.Steps[0]);
-        for (int i = 0; i < rule.Steps.Length; i++)
-        {
-            string step = rule.Steps[i];
-            if (Search().Match(step) is { Success: true } search)
-            {
-                string name = search.Groups["name"].Value;
-                IEnumerable<OracleNode> reached = isLookup && i == 0 ? below : nodes.SelectMany(node => node.BelowInResource().Prepend(node));
-                nodes = reached.Where(node => (search.Groups["kind"].Value == "Type" ? node.Type.Name : node.Name) == name);
-            }
-            else
-            {
-                nodes = nodes.SelectMany(node => node.Children.Where(child => child.Name == step));
-            }
-        }
-        return nodes;
+        if (!rule.IsLookup)
+            return [.. expression.Evaluate(resource).Cast<OracleNode>()];
+        OracleExpression search = expression.On ?? expression;
+        string name = (string)search.Arguments[0].Value!;
+        IEnumerable<OracleNode> found = below.Where(node => (search.Name == "nodesByType" ? node.Type.Name : node.Name) == name);
+        return [.. expression == search ? found : found.SelectMany(node => node.Children.Where(child => child.Name == expression.Name))];
     }
-
-    [GeneratedRegex(@"^nodesBy(?<kind>Type|Name)\('(?<name>\w+)'\)$")]
-    private static partial Regex Search();
 
     private void Apply(OracleNode node, OracleRule rule, bool isMatched, HashSet<string> done)
     {
         bool isVisited = _visited.Contains(node);
-        if (isVisited && !_shifted.Contains(node))
+        if (isVisited && !_claimedAlone.Contains(node))
             return;
-        bool claims = rule.Method != "dateShift" || node.Type.Name is "date" or "dateTime" or "instant";
+        if (rule.Method == "perturb" && IsQuantity(node) && node.Children.FirstOrDefault(child => child.Name == "value") is { } number && (number.Value is not null || _visited.Contains(number)))
+        {
+            if (_visited.Add(number))
+                Change(number, rule, isMatched: false, done);
+            _visited.UnionWith(node.SelfAndBelow());
+            return;
+        }
+        if (rule.Method == "substitute")
+        {
+            Substitute(node, rule, isVisited, done);
+            return;
+        }
         OracleNode[] children = [.. node.Children];
-        if (claims && !isVisited)
+        if (!isVisited && Claims(node, rule))
         {
             _visited.Add(node);
-            if (rule.Method == "dateShift")
-                _shifted.Add(node);
+            if (rule.Method is "dateShift" or "perturb")
+                _claimedAlone.Add(node);
             Change(node, rule, isMatched, done);
         }
         foreach (OracleNode child in children.Where(child => !child.IsResource))
             Apply(child, rule, isMatched: false, done);
     }
 
+    private static bool Claims(OracleNode node, OracleRule rule) => rule.Method switch
+    {
+        "dateShift" => node.Type.Name is "date" or "dateTime" or "instant",
+        "perturb" => node.Type.Syntax is PrimitiveSyntax.Integer or PrimitiveSyntax.Decimal,
+        _ => true,
+    };
+
+    private static bool IsQuantity(OracleNode node) =>
+        node.Type.Name is "Quantity" or "SimpleQuantity" or "Age" or "Count" or "Duration" or "Distance" or "Money" or "MoneyQuantity";
+
     private void Change(OracleNode node, OracleRule rule, bool isMatched, HashSet<string> done)
     {
-        if (node.Type.Kind != FhirTypeKind.Primitive || rule.Method == "keep")
-            return;
-        if (rule.Method == "substitute")
-        {
-            if (isMatched)
-                done.Add("SUBSTITUTED");
-            node.Value = isMatched ? JsonValue.Create(rule.ReplaceWith) : null;
-            return;
-        }
-        if (node.Value is null)
+        if (node.Value is null || rule.Method == "keep")
             return;
         string text = node.Value.ToString();
         (node.Value, string label) = rule.Method switch
@@ -116,21 +140,132 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
             "redact" => Redact(node, text, isMatched),
             "cryptoHash" when node.Type.Syntax == PrimitiveSyntax.Text => (JsonValue.Create(Hash(node, text)), "CRYTOHASH"),
             "dateShift" => Shift(node, text),
+            "perturb" => (Round(node, text, rule.RoundTo), "PERTURBED"),
+            "generalize" => (Generalize(node, rule, isMatched), "GENERALIZED"),
             _ => (null, "REDACTED"),
         };
         done.Add(label);
+    }
+
+    /// <summary>Makes a node equal to the replacement, around what earlier rules have decided; later rules leave all of it alone.</summary>
+    private void Substitute(OracleNode node, OracleRule rule, bool isVisited, HashSet<string> done)
+    {
+        if (isVisited)
+        {
+            Empty(node);
+            return;
+        }
+        done.Add("SUBSTITUTED");
+        OracleNode by = node.Type.Kind == FhirTypeKind.Primitive
+            ? new() { Name = node.Name, JsonName = node.JsonName, Type = node.Type, Value = rule.ReplaceWith is null ? null : Typed(node.Type, rule.ReplaceWith.ToString()) }
+            : OracleNode.ReadLike(node, rule.ReplaceWith?.AsObject() ?? []);
+        Replace(node, by);
+        _visited.UnionWith(node.SelfAndBelow());
+        _claimedAlone.ExceptWith(node.SelfAndBelow());
+    }
+
+    /// <summary>Pairs the children of each name by position: replaces, removes what is too many, adds what is missing.</summary>
+    private void Replace(OracleNode node, OracleNode by)
+    {
+        node.Value = by.Value;
+        foreach (string name in node.Children.Concat(by.Children).Select(child => child.Name).Distinct().ToArray())
+        {
+            OracleNode[] old = [.. node.Children.Where(child => child.Name == name)], replacements = [.. by.Children.Where(child => child.Name == name)];
+            for (int i = 0; i < Math.Max(old.Length, replacements.Length); i++)
+                Pair(node, old.ElementAtOrDefault(i), replacements.ElementAtOrDefault(i));
+        }
+    }
+
+    private void Pair(OracleNode parent, OracleNode? old, OracleNode? replacement)
+    {
+        if (old is not null && replacement is not null && old.Type == replacement.Type && !_visited.Contains(old))
+        {
+            Replace(old, replacement);
+            return;
+        }
+        // A choice takes the type of its replacement; all else that an earlier rule has decided stays.
+        if (old is not null && (_visited.Contains(old) || replacement is null && old.SelfAndBelow().Any(_visited.Contains)))
+        {
+            Empty(old);
+            return;
+        }
+        int index = old is null ? parent.Children.Count : parent.Children.IndexOf(old);
+        if (old is not null)
+            parent.Children.Remove(old);
+        if (replacement is not null)
+        {
+            replacement.Parent = parent;
+            parent.Children.Insert(index, replacement);
+        }
+    }
+
+    /// <summary>Removes everything in a node but what earlier rules have decided.</summary>
+    private void Empty(OracleNode node)
+    {
+        if (!_visited.Contains(node))
+            node.Value = null;
+        else if (!_claimedAlone.Contains(node))
+            return;
+        foreach (OracleNode child in node.Children.ToArray())
+            Pair(node, child, null);
+    }
+
+    /// <summary>The value of the first case that holds; id and extensions of the primitive, which no case is about, go.</summary>
+    private static JsonValue? Generalize(OracleNode node, OracleRule rule, bool isMatched)
+    {
+        if (!isMatched)
+            return null;
+        foreach ((OracleExpression when, OracleExpression then) in rule.Cases)
+        {
+            if (!when.IsTrue(node))
+                continue;
+            List<object> results = then.Evaluate(node);
+            return results.Count switch
+            {
+                0 => null,
+                1 => OracleExpression.Text(results[0]) is { } text ? Typed(node.Type, text) : null,
+                _ => throw new InvalidOperationException("more than one value"),
+            };
+        }
+        return rule.KeepsOtherValues ? node.Value : null;
+    }
+
+    /// <summary>A text as a value of a type: a number as a number; null where it is none.</summary>
+    private static JsonValue? Typed(FhirType type, string text) => type.Syntax switch
+    {
+        PrimitiveSyntax.Boolean => text is "true" or "false" ? JsonValue.Create(text == "true") : null,
+        PrimitiveSyntax.Integer => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) ? JsonValue.Create(number) : null,
+        PrimitiveSyntax.Decimal => decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out decimal number) ? JsonValue.Create(number) : null,
+        PrimitiveSyntax.Date => FhirDate().IsMatch(text) ? JsonValue.Create(text) : null,
+        PrimitiveSyntax.DateTime => (type.Name == "instant" ? ZonedTime().IsMatch(text.Length > 10 ? text[10..] : "") : FhirDate().IsMatch(text) || text.Length > 10 && ZonedTime().IsMatch(text[10..])) ? JsonValue.Create(text) : null,
+        _ => text.Length > 0 ? JsonValue.Create(text) : null,
+    };
+
+    [GeneratedRegex(@"^\d{4}(-\d\d(-\d\d)?)?$")]
+    private static partial Regex FhirDate();
+
+    /// <summary>perturb with span 0: no noise, rounded.</summary>
+    private static JsonValue Round(OracleNode node, string text, int decimals)
+    {
+        decimal value = decimal.Round(decimal.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture), node.Type.Syntax == PrimitiveSyntax.Integer ? 0 : decimals);
+        return JsonValue.Create(node.Type.Name switch { "positiveInt" => Math.Max(value, 1), "unsignedInt" => Math.Max(value, 0), _ => value });
     }
 
     private (JsonValue? Value, string Label) Redact(OracleNode node, string text, bool isMatched)
     {
         if (node.Name == "postalCode" && Flag("enablePartialZipCodesForRedact") && text.Length >= 3 && Regex.IsMatch(text, "^[A-Za-z0-9 -]+$") && !Regex.IsMatch(text, "^.+[A-Za-z]{3}"))
         {
-            bool restricted = text.StartsWith("036", StringComparison.Ordinal);
+            bool restricted = parameters["restrictedZipCodeTabulationAreas"]?.AsArray().Any(area => text.StartsWith(area!.ToString(), StringComparison.Ordinal)) ?? false;
             return (JsonValue.Create(string.Concat(text.Select((c, i) => char.IsDigit(c) && (restricted || i > 2) ? '0' : c))), "ABSTRED");
         }
+        if (node.Name == "value" && node.Parent!.Type.Name == "Age" && Flag("enablePartialAgesForRedact") && decimal.Parse(text, CultureInfo.InvariantCulture) <= 89 && AgeUnit(node.Parent) is null or "a")
+            return (node.Value, "REDACTED");
         bool isDate = node.Type.Name is "date" or "dateTime" || node.Type.Name == "instant" && !isMatched && node.Parent!.Type.Name != "Meta";
         return (isDate && Flag("enablePartialDatesForRedact") && !IsOver89(text) ? JsonValue.Create(text[..4]) : null, "REDACTED");
     }
+
+    /// <summary>Years only: other units of an age are beyond the oracle.</summary>
+    private static string? AgeUnit(OracleNode age) => Text(age, "code") ?? Text(age, "unit");
 
     private (JsonValue? Value, string Label) Shift(OracleNode node, string text)
     {
@@ -151,6 +286,8 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
 
     private int Offset()
     {
+        if (parameters["dateShiftFixedOffsetInDays"] is { } days)
+            return int.Parse(days.ToString(), CultureInfo.InvariantCulture);
         string id = _document.Children.FirstOrDefault(child => child.Name == "id")?.Value?.ToString() ?? "";
         int hash = 0;
         foreach (byte b in Encoding.UTF8.GetBytes(id + parameters["dateShiftKey"]))
@@ -169,13 +306,16 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
     {
         if (node.Name != "reference" || node.Parent!.Type.Name != "Reference")
             return Hex(text);
-        Match match = Regex.Match(text, @"^(?<before>#|((https?://[A-Za-z0-9\\/.:%$]*)?(" + string.Join('|', FhirModel.R4.ResourceNames) + @")/))(?<id>[A-Za-z0-9\-.]{1,64})(?<after>/_history/[A-Za-z0-9\-.]{1,64})?$");
+        if (text.StartsWith('#'))
+            return text.Length == 1 ? text : "#" + Hex(text[1..]);
+        Match match = Regex.Match(text, @"^(?<before>(https?://[A-Za-z0-9\\/.:%$]*)?(" + string.Join('|', FhirModel.R4.ResourceNames) + @")/)(?<id>[A-Za-z0-9\-.]{1,64})(?<after>/_history/[A-Za-z0-9\-.]{1,64})?$"
+            + "|^(?<before>urn:oid:)(?<id>[0-2](\\.(0|[1-9][0-9]*))+)$|^(?<before>urn:uuid:)(?<id>[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})$");
         return match.Success ? match.Groups["before"].Value + Hex(match.Groups["id"].Value) + match.Groups["after"].Value : Hex(text);
     }
 
     private string Hex(string text) => Convert.ToHexStringLower(HMACSHA256.HashData(Encoding.UTF8.GetBytes(parameters["cryptoHashKey"]!.GetValue<string>()), Encoding.UTF8.GetBytes(text)));
 
-    private bool Flag(string name) => parameters[name]?.GetValue<bool>() ?? false;
+    private bool Flag(string name) => parameters[name]?.ToString() == "true";
 
     private static void AddLabels(OracleNode resource, HashSet<string> done)
     {
@@ -183,7 +323,7 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
         bool isChanged = false;
         foreach (string code in LabelOrder.Where(done.Contains))
         {
-            string? system = code is "PERTURBED" or "SUBSTITUTED" ? null : "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
+            string? system = code is "PERTURBED" or "SUBSTITUTED" or "GENERALIZED" ? null : "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
             if (meta.Children.Any(c => c.Name == "security" && Text(c, "code") == code && (Text(c, "system") ?? system) == system))
                 continue;
             isChanged = true;
@@ -194,7 +334,8 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
             Add(coding, "display").Value = JsonValue.Create(code switch
             {
                 "REDACTED" => "redacted", "ABSTRED" => "abstracted", "CRYTOHASH" => "cryptographic hash function",
-                "PERTURBED" => "exact value is replaced with another exact value", _ => "exact value is replaced with a predefined value",
+                "PERTURBED" => "exact value is replaced with another exact value",
+                "SUBSTITUTED" => "exact value is replaced with a predefined value", _ => "exact value is replaced with a general value",
             });
         }
         OracleNode? lastUpdated = meta.Children.FirstOrDefault(child => child.Name == "lastUpdated");
@@ -217,7 +358,8 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
         foreach (OracleNode child in node.Children.ToArray())
         {
             RemoveEmpty(child);
-            if (child.Value is null && child.Children.Count == 0 && !child.IsResource)
+            bool saysNothing = child.Type.Name == "Extension" && !child.Children.Any(c => c.Name == "extension" || c is { Name: "url", Value: not null });
+            if (child.Value is null && (child.Children.Count == 0 || saysNothing) && !child.IsResource)
                 node.Children.Remove(child);
         }
     }

@@ -16,7 +16,7 @@ internal sealed class OracleNode
 
     public bool IsResource => Type.Kind == FhirTypeKind.Resource;
 
-    public OracleNode? Parent { get; init; }
+    public OracleNode? Parent { get; set; }
 
     public JsonValue? Value { get; set; }
 
@@ -26,6 +26,9 @@ internal sealed class OracleNode
 
     /// <summary>All nodes below within the resource, with the roots of nested resources but nothing in them.</summary>
     public IEnumerable<OracleNode> BelowInResource() => Children.SelectMany(child => child.IsResource ? [child] : child.BelowInResource().Prepend(child));
+
+    /// <summary>This node and all below it within the resource, without nested resources.</summary>
+    public IEnumerable<OracleNode> SelfAndBelowInResource() => BelowInResource().Where(node => !node.IsResource).Prepend(this);
 
     public static OracleNode Read(JsonObject resource, OracleNode? parent = null, FhirProperty? property = null)
     {
@@ -38,10 +41,18 @@ internal sealed class OracleNode
         return node;
     }
 
+    /// <summary>An element that stands alone: the replacement of a node of the same type.</summary>
+    public static OracleNode ReadLike(OracleNode node, JsonObject json)
+    {
+        OracleNode like = new() { Name = node.Name, JsonName = node.JsonName, Type = node.Type };
+        like.ReadChildren(json);
+        return like;
+    }
+
     private void ReadChildren(JsonObject json)
     {
         HashSet<string> read = ["resourceType"];
-        foreach (string key in json.Select(pair => pair.Key))
+        foreach (string key in json.Where(pair => pair.Value is not null).Select(pair => pair.Key))
         {
             string name = key.TrimStart('_');
             if (!read.Add(name))

@@ -1,0 +1,64 @@
+using System.Buffers;
+using System.Text;
+using FhirDeid.Anonymization;
+
+namespace FhirDeid.Fuzz;
+
+/// <summary>A file of lines: one line comes out for each that is not blank, and it is what the engine makes of that line alone.</summary>
+internal sealed class LinesTarget : IDisposable
+{
+    private const string Configuration = """{"fhirVersion":"R4","processingErrors":"skip","fhirPathRules":[{"path":"Patient.name","method":"redact"},{"path":"Resource.id","method":"cryptoHash"}],"parameters":{"cryptoHashKey":"k"}}""";
+
+    private static readonly AnonymizationEngine Engine = new();
+
+    private readonly AnonymizationConfig _config = Engine.Parse(Configuration, "fuzz");
+    private readonly Anonymizer _single = Anonymizer.Create(Configuration);
+    private readonly string _folder = Directory.CreateTempSubdirectory("fhirdeid-fuzz-").FullName;
+
+    public void Dispose()
+    {
+        _single.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    public void Run(byte[] input)
+    {
+        string source = Path.Combine(_folder, "in.ndjson"), destination = Path.Combine(_folder, "out.ndjson");
+        File.WriteAllBytes(source, input);
+        DeidentifiedFile file = Engine.DeidentifyFileAsync(_config, source, destination, new Progress<FhirDeidProgress>(), CancellationToken.None).GetAwaiter().GetResult();
+
+        byte[] output = File.ReadAllBytes(destination);
+        ReadOnlySpan<byte> rest = output;
+        int lines = 0, failures = 0;
+        ReadOnlySpan<byte> text = input.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? input.AsSpan(3) : input;
+        foreach (Range range in text.Split((byte)'\n'))
+        {
+            ReadOnlySpan<byte> line = text[range].Trim(" \t\r"u8);
+            if (line.IsEmpty)
+                continue;
+            lines++;
+            int end = rest.IndexOf((byte)'\n');
+            if (end < 0)
+                throw new FindingException($"Line {lines} is missing.");
+            if (!Expect(line, rest[..end]))
+                failures++;
+            rest = rest[(end + 1)..];
+        }
+        if (!rest.IsEmpty || file.Resources != lines || file.Failures != failures || file.Length != output.Length)
+            throw new FindingException($"{lines} lines and {failures} failures, but the file counts {file.Resources} and {file.Failures}.");
+    }
+
+    private bool Expect(ReadOnlySpan<byte> line, ReadOnlySpan<byte> actual)
+    {
+        ArrayBufferWriter<byte> expected = new();
+        try
+        {
+            _single.Anonymize(line, expected);
+        }
+        catch (FhirDeidException)
+        {
+            return actual.EndsWith("\"code\":\"REDACTED\",\"display\":\"redacted\"}]}}"u8) ? false : throw new FindingException("A line that fails has no stub.");
+        }
+        return actual.SequenceEqual(expected.WrittenSpan) ? true : throw new FindingException("A line differs from the same resource alone.");
+    }
+}
