@@ -18,7 +18,7 @@ internal static class ConfigurationCoverage
     public static IReadOnlyList<AnonymizationCoverage> Of(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation)
     {
         AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
-        EffectivePlan plan = new(configuration, ConfigurationLint.Readings(configuration));
+        EffectivePlan plan = EffectivePlan.Of(json, configuration);
         List<AnonymizationCoverageElement> elements = [];
         Dictionary<ElementTree, AnonymizationCoverageElement> byNode = [];
         foreach (FhirType type in Types(resourceTypes))

@@ -40,7 +40,7 @@ internal sealed class ConfigurationDifference
     private static (AnonymizationConfiguration, EffectivePlan) Compile(string json)
     {
         AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
-        return (configuration, new EffectivePlan(configuration, ConfigurationLint.Readings(configuration)));
+        return (configuration, EffectivePlan.Of(json, configuration));
     }
 
     /// <summary>The difference that all of an element shares; null where its parts differ, which are added one by one then.</summary>

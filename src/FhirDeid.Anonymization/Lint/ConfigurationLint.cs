@@ -22,20 +22,22 @@ internal static class ConfigurationLint
             return refused;
         List<AnonymizationConfigFinding> findings = [.. refused];
         FilePositions positions = FilePositions.Of(json.TrimStart('\uFEFF'));
-        IReadOnlyList<RuleReading> readings = Readings(configuration);
+        bool isRefused = refused.Any(finding => finding.Severity == AnonymizationConfigSeverity.Error);
+        EffectivePlan? plan = isRefused ? null : EffectivePlan.Of(json, configuration);
+        IReadOnlyList<RuleReading> readings = plan?.Readings ?? EffectivePlan.ReadPaths(configuration);
         foreach (RuleReading reading in readings)
         {
             foreach (PathProblem problem in reading.Problems.Concat(RuleChecks.Of(reading)))
                 Add(reading.Rule, problem);
         }
-        if (refused.All(finding => finding.Severity != AnonymizationConfigSeverity.Error))
+        if (plan is not null)
         {
             foreach ((string parameter, PathProblem problem) in ParameterChecks.Of(configuration))
             {
                 (int line, int column) = positions.Property(parameter);
                 findings.Add(new AnonymizationConfigFinding { Id = problem.Id, Severity = problem.Severity, Line = line, Column = column, Path = parameter, Message = problem.Message, Fix = problem.Fix });
             }
-            foreach ((ConfigurationRule rule, PathProblem problem) in PlanChecks.Of(new EffectivePlan(configuration, readings), readings))
+            foreach ((ConfigurationRule rule, PathProblem problem) in PlanChecks.Of(plan))
                 Add(rule, problem);
             foreach (AnonymizationConfigFinding finding in NotRunHere(configuration, json))
             {
@@ -74,24 +76,6 @@ internal static class ConfigurationLint
     {
         ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
         return findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning).Select(finding => finding.Message)
-            .Concat(Readings(configuration).SelectMany(reading => reading.Problems).Where(problem => problem.Severity == AnonymizationConfigSeverity.Warning).Select(problem => problem.Message));
-    }
-
-    /// <summary>The rules whose paths can be read.</summary>
-    public static IReadOnlyList<RuleReading> Readings(AnonymizationConfiguration configuration)
-    {
-        List<RuleReading> readings = [];
-        foreach (ConfigurationRule rule in configuration.Rules)
-        {
-            try
-            {
-                readings.Add(RuleReading.Of(rule));
-            }
-            catch (PathSyntaxException)
-            {
-                // The reader of the configuration has said so.
-            }
-        }
-        return readings;
+            .Concat(EffectivePlan.ReadPaths(configuration).SelectMany(reading => reading.Problems).Where(problem => problem.Severity == AnonymizationConfigSeverity.Warning).Select(problem => problem.Message));
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Plan;
 using FhirDeid.Anonymization.Schema;
@@ -20,15 +21,16 @@ internal sealed class EffectivePlan
 {
     private readonly ConfigurationRule[] _rules;
     private readonly RuleReading?[] _readings;
-    private readonly Dictionary<PlanState, Decision> _decisions = [];
+    private static volatile EffectivePlan? s_last;
+
+    private readonly ConcurrentDictionary<PlanState, Decision> _decisions = [];
+    private readonly string _json;
     private readonly bool _reachesNested;
 
-    /// <summary>Compiles a configuration.</summary>
-    /// <param name="configuration">The configuration.</param>
-    /// <param name="readings">Its rules, as far as their paths can be read.</param>
-    public EffectivePlan(AnonymizationConfiguration configuration, IReadOnlyList<RuleReading> readings)
+    private EffectivePlan(string json, AnonymizationConfiguration configuration, IReadOnlyList<RuleReading> readings)
     {
-        HasFixedShift = configuration.DateShiftFixedOffsetInDays is not null;
+        _json = json;
+        (Configuration, Readings) = (configuration, readings);
         _rules = [.. configuration.Rules.Where(rule => rule.Method != AnonymizationMethod.Unknown)];
         Dictionary<int, RuleReading> byNumber = readings.ToDictionary(reading => reading.Rule.Number);
         _readings = [.. _rules.Select(rule => byNumber.GetValueOrDefault(rule.Number))];
@@ -37,12 +39,38 @@ internal sealed class EffectivePlan
             || reading.Hull.Contains("outcome", StringComparison.Ordinal) || reading.Reach.Places.Any(place => place is { Via: not null, Type.Kind: FhirTypeKind.Resource }));
     }
 
+    /// <summary>Compiles a configuration. The last one is kept: what follows a check is a look at the same text.</summary>
+    /// <param name="json">The configuration file's text.</param>
+    /// <param name="configuration">What was read from it.</param>
+    public static EffectivePlan Of(string json, AnonymizationConfiguration configuration) =>
+        s_last is { } last && last._json == json ? last : s_last = new EffectivePlan(json, configuration, ReadPaths(configuration));
+
+    public AnonymizationConfiguration Configuration { get; }
+
+    /// <summary>The rules whose paths can be read.</summary>
+    public IReadOnlyList<RuleReading> Readings { get; }
+
     public AnonymizationPlan Plan { get; }
 
-    /// <summary>Whether all dates move by the same number of days.</summary>
-    public bool HasFixedShift { get; }
-
     public IReadOnlyList<ConfigurationRule> Rules => _rules;
+
+    /// <summary>Reads the paths of the rules, as far as they can be read.</summary>
+    public static IReadOnlyList<RuleReading> ReadPaths(AnonymizationConfiguration configuration)
+    {
+        List<RuleReading> readings = [];
+        foreach (ConfigurationRule rule in configuration.Rules)
+        {
+            try
+            {
+                readings.Add(RuleReading.Of(rule));
+            }
+            catch (PathSyntaxException)
+            {
+                // The reader of the configuration has said so.
+            }
+        }
+        return readings;
+    }
 
     /// <summary>The rule that a node of a state gets.</summary>
     public Decision Decide(PlanState state)

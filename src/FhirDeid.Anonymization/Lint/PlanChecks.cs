@@ -7,8 +7,9 @@ namespace FhirDeid.Anonymization.Lint;
 /// <summary>What the rules do to each other: found in the compiled plan, by looking at every kind of node that data can have.</summary>
 internal static class PlanChecks
 {
-    public static IEnumerable<(ConfigurationRule Rule, PathProblem Problem)> Of(EffectivePlan plan, IReadOnlyList<RuleReading> readings)
+    public static IEnumerable<(ConfigurationRule Rule, PathProblem Problem)> Of(EffectivePlan plan)
     {
+        IReadOnlyList<RuleReading> readings = plan.Readings;
         HashSet<int> seen = [];
         Dictionary<ConfigurationRule, ConfigurationRule> blocked = [];
         // Below a date or a number that they do act on there are only its id and extensions.
@@ -51,7 +52,7 @@ internal static class PlanChecks
     private static IEnumerable<(ConfigurationRule, PathProblem)> Order(EffectivePlan plan)
     {
         ConfigurationRule? shift = plan.Rules.FirstOrDefault(rule => rule.Method == AnonymizationMethod.DateShift);
-        if (shift is null || plan.HasFixedShift)
+        if (shift is null || plan.Configuration.DateShiftFixedOffsetInDays is not null)
             yield break;
         FhirType patient = FhirModel.R4.Find("Patient")!;
         ConfigurationRule? id = plan.Decide(plan.Plan.Root(patient).Child(plan.Plan, patient.Find("id"u8)!)).Rule;

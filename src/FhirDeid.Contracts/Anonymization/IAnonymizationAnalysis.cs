@@ -3,6 +3,11 @@ namespace FhirDeid;
 /// <summary>What a configuration does, told without running it on all data. Safe for several runspaces at once.</summary>
 public interface IAnonymizationAnalysis
 {
+    /// <summary>Says everything that is wrong with a configuration file, its encoding too.</summary>
+    /// <param name="file">The file's bytes; of one beyond 5 MiB the first are enough.</param>
+    /// <returns>Errors first.</returns>
+    IReadOnlyList<AnonymizationConfigFinding> Test(byte[] file);
+
     /// <summary>Says what a configuration does to every R4 element that can hold one of the identifiers of 45 CFR 164.514(b)(2).</summary>
     /// <param name="json">The configuration file's text.</param>
     /// <param name="resourceTypes">Resource types to look at; all where there are none.</param>
