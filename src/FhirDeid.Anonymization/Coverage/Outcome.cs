@@ -7,8 +7,9 @@ namespace FhirDeid.Anonymization.Coverage;
 
 /// <summary>What a configuration leaves of a value.</summary>
 /// <param name="Effect">What is left; where conditions decide, the least protected outcome.</param>
+/// <param name="Best">What is left; where conditions decide, the most protected outcome.</param>
 /// <param name="Decision">The rules behind it.</param>
-internal readonly record struct Outcome(AnonymizationEffect Effect, Decision Decision)
+internal readonly record struct Outcome(AnonymizationEffect Effect, AnonymizationEffect Best, Decision Decision)
 {
     /// <summary>What is left of a primitive's value, or of an extension.</summary>
     /// <param name="configuration">The parameters.</param>
@@ -20,13 +21,13 @@ internal readonly record struct Outcome(AnonymizationEffect Effect, Decision Dec
     {
         Decision decision = plan.Decide(state);
         AnonymizationEffect effect = decision.Rule is null ? AnonymizationEffect.Unchanged : Of(configuration, decision.Rule, decision, state.Type, owner, name);
+        AnonymizationEffect best = effect;
         foreach (ConfigurationRule rule in decision.Conditional)
         {
             AnonymizationEffect conditional = Of(configuration, rule, decision with { IsMatched = true }, state.Type, owner, name);
-            if (conditional < effect)
-                effect = conditional;
+            (effect, best) = (conditional < effect ? conditional : effect, conditional > best ? conditional : best);
         }
-        return new Outcome(effect, decision);
+        return new Outcome(effect, best, decision);
     }
 
     private static AnonymizationEffect Of(AnonymizationConfiguration configuration, ConfigurationRule rule, Decision decision, FhirType type, FhirType owner, string name) => rule.Method switch

@@ -74,7 +74,8 @@ internal sealed class ConfigurationDifference
     {
         Outcome first = Outcome.Of(_before.Configuration, _before.Plan, before, node.Owner, node.Property!.Name);
         Outcome second = Outcome.Of(_after.Configuration, _after.Plan, after, node.Owner, node.Property.Name);
-        AnonymizationConfigChange change = first.Effect < second.Effect ? AnonymizationConfigChange.Stronger : first.Effect > second.Effect ? AnonymizationConfigChange.Weaker : AnonymizationConfigChange.Different;
+        int order = (first.Effect, first.Best).CompareTo((second.Effect, second.Best));
+        AnonymizationConfigChange change = order < 0 ? AnonymizationConfigChange.Stronger : order > 0 ? AnonymizationConfigChange.Weaker : AnonymizationConfigChange.Different;
         return new Difference(change, Describe(first), Describe(second));
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace FhirDeid.Anonymization.Tests;
@@ -44,6 +45,44 @@ public sealed class LintTests
 
         Assert.DoesNotContain(findings, f => f.Id == id);
         Assert.DoesNotContain(findings, f => f.Severity == AnonymizationConfigSeverity.Error);
+    }
+
+    [Fact]
+    public void Every_kind_of_finding_has_a_page_and_a_configuration_that_shows_it()
+    {
+        string[] pages = [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "docs", "diagnostics"), "*.md").Select(file => Path.GetFileNameWithoutExtension(file)).Where(name => name != "README").Order()];
+        string[] shown = [.. Cases.Select(item => item.GetProperty("id").GetString()!).Distinct().Order()];
+
+        // Without a line in the table: a large file, many rules, another encoding, and what depends on this engine.
+        Assert.Equal(["EncodingNotUtf8", "NotRunHere", "RulesMany", "TooLarge"], pages.Except(shown));
+        Assert.Empty(shown.Except(pages));
+    }
+
+    [Fact]
+    public void More_rules_than_the_service_runs_quickly_are_told()
+    {
+        string Config(int count) => $"{{ \"fhirPathRules\": [ {string.Join(",", Enumerable.Range(1, count).Select(i => $"{{ \"path\": \"Patient.name[{i}]\", \"method\": \"redact\" }}"))} ] }}";
+
+        Assert.Contains(new AnonymizationEngine().Test(Config(501)), finding => finding.Id == "RulesMany");
+        Assert.DoesNotContain(new AnonymizationEngine().Test(Config(20)), finding => finding.Id == "RulesMany");
+    }
+
+    [Theory]
+    [InlineData("utf-16", true, true)]
+    [InlineData("utf-16", false, true)]
+    [InlineData("utf-16BE", false, true)]
+    [InlineData("utf-32", true, true)]
+    [InlineData("utf-8", true, false)]
+    [InlineData("utf-8", false, false)]
+    public void Another_encoding_than_UTF_8_is_read_and_told(string name, bool hasMark, bool isTold)
+    {
+        Encoding encoding = Encoding.GetEncoding(name);
+        byte[] file = [.. hasMark ? encoding.GetPreamble() : [], .. encoding.GetBytes("""{ "fhirPathRules": [ { "path": "Patient.nmae", "method": "redact" } ] }""")];
+
+        IReadOnlyList<AnonymizationConfigFinding> findings = new ConfigurationAnalysis().Test(file);
+
+        Assert.Contains(findings, finding => finding.Id == "ElementUnknown");
+        Assert.Equal(isTold, findings.Any(finding => finding.Id == "EncodingNotUtf8"));
     }
 
     [Theory]
