@@ -9,6 +9,8 @@
     PowerShellVersion    = '7.4'
     CompatiblePSEditions = @('Core')
     CmdletsToExport      = @(
+        'Compare-AnonymizationConfig'
+        'Compare-FhirDeidResource'
         'Add-AnonymizationRule'
         'Remove-AnonymizationRule'
         'Set-AnonymizationParameter'

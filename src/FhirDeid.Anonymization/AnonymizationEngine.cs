@@ -1,5 +1,6 @@
 using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Configuration;
+using FhirDeid.Anonymization.Lint;
 using FhirDeid.Anonymization.Plan;
 
 namespace FhirDeid.Anonymization;
@@ -27,17 +28,19 @@ public sealed class AnonymizationEngine : IAnonymization
                 EnablePartialZipCodesForRedact = configuration.PartialZipCodes,
                 RestrictedZipCodeTabulationAreas = [.. configuration.RestrictedZipCodeAreas],
             },
-            Warnings = [.. Test(json).Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning || finding.Id == "MethodUnknown").Select(finding => finding.Message)],
+            Warnings = [.. ConfigurationLint.Ignored(json, configuration)],
         };
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<AnonymizationConfigFinding> Test(string json)
+    public IReadOnlyList<AnonymizationConfigFinding> Test(string json) => ConfigurationLint.Run(json);
+
+    /// <summary>What the service refuses when it reads a configuration, and keys that are missing: the part of <see cref="Test"/> that needs no look at the data.</summary>
+    /// <param name="json">The configuration file's text.</param>
+    public static IReadOnlyList<AnonymizationConfigFinding> Refused(string json)
     {
-        AnonymizationConfiguration configuration = ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
-        if (findings.Any(finding => finding.Severity == AnonymizationConfigSeverity.Error))
-            return findings;
-        return [.. findings, .. PlanCheck.Run(configuration, json)];
+        ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
+        return findings;
     }
 
     /// <inheritdoc/>

@@ -9,7 +9,7 @@ internal static partial class ConfigurationError
     /// <summary>The first error that the service would come upon: syntax and types, version, rules one by one, key sizes. Null where it would find none.</summary>
     public static string? Of(string config)
     {
-        AnonymizationConfigFinding? first = new AnonymizationEngine().Test(config)
+        AnonymizationConfigFinding? first = AnonymizationEngine.Refused(config)
             .Where(finding => finding.Severity == AnonymizationConfigSeverity.Error && finding.Id != "KeyEmpty")
             .OrderBy(finding => finding.Id switch
             {

@@ -2,7 +2,7 @@ namespace FhirDeid.Anonymization.Tests;
 
 public sealed class ConfigurationFindingTests
 {
-    private const string Keys = """ "parameters": { "cryptoHashKey": "k", "dateShiftKey": "k", "encryptKey": "0123456789abcdef" } """;
+    private const string Keys = """ "parameters": { "cryptoHashKey": "9f3b1c6a2e5d4f8079a1b3c5", "dateShiftKey": "41aa90be77d2c3f5e61b08c9", "encryptKey": "7c1f0b9e5a3d8264" } """;
 
     [Theory]
     [InlineData("""{ "path": "Patient.name" }""", "RuleIncomplete")]
@@ -52,7 +52,7 @@ public sealed class ConfigurationFindingTests
     [InlineData("{\n\n \"processingErrors\": \"keep\", \"fhirPathRules\": [] }", "ParameterInvalid", 3)]
     [InlineData("{ \"fhirPathRules\": [],\n \"parameters\": { \"encryptKey\": \"0123456789abcde\" } }", "EncryptKeySize", 2)]
     [InlineData("{ \"fhirPathRules\": [],\n \"parameters\": { \"dateShiftScope\": \"patient\" } }", "ParameterInvalid", 2)]
-    [InlineData("{ \"fhirPathRules\": [],\n \"fhirPathRules\": [] }", "PropertyDuplicate", 1)]
+    [InlineData("{ \"fhirPathRules\": [],\n \"fhirPathRules\": [] }", "PropertyDuplicate", 2)]
     [InlineData("{ \"fhirPathRules\": [\n { \"path\": \"Patient.id\", \"method\": \"cryptoHash\" }] }", "KeyEmpty", 2)]
     [InlineData("{ \"fhirPathRules\": [\n { \"path\": \"Patient.id\", \"method\": \"encrypt\" }] }", "KeyEmpty", 2)]
     [InlineData("{ \"fhirPathRules\": [\n { \"path\": \"Patient.birthDate\", \"method\": \"dateShift\" }] }", "KeyEmpty", 2)]
@@ -80,13 +80,13 @@ public sealed class ConfigurationFindingTests
     public void What_cannot_work_as_meant_is_a_warning_and_what_only_the_service_runs_is_information()
     {
         IReadOnlyList<AnonymizationConfigFinding> findings = new AnonymizationEngine().Test($$"""
-            { "processingError": "skip", "fhirPathRules": [
+            { "fhirVersion": "R4", "processingError": "skip", "fhirPathRules": [
               { "path": "HealthcareService.notAvaliable.description", "method": "redact" },
               { "path": "Patient.name.where(resolve().exists()).text", "method": "redact" },
               { "path": "Patient.id", "method": "cryptoHash", "key": 1 } ], {{Keys}} }
             """);
 
-        Assert.Equal([("PropertyUnknown", 0), ("SettingUnknown", 3), ("PathMatchesNothing", 1), ("NotRunHere", 2)], findings.Select(f => (f.Id, f.Rule)));
+        Assert.Equal([("PropertyUnknown", 0), ("ElementUnknown", 1), ("SettingUnknown", 3), ("NotRunHere", 2)], findings.Select(f => (f.Id, f.Rule)));
         Assert.Equal(AnonymizationConfigSeverity.Information, findings[^1].Severity);
     }
 

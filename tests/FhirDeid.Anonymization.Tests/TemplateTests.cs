@@ -203,7 +203,7 @@ public sealed class TemplateTests
     [Theory]
     [MemberData(nameof(Templates))]
     public void A_template_has_no_rule_that_cannot_apply_and_runs_here(string name) =>
-        Assert.Empty(new AnonymizationEngine().Test(Template(name)));
+        Assert.DoesNotContain(new AnonymizationEngine().Test(Template(name)), finding => finding.Severity != AnonymizationConfigSeverity.Information);
 
     [Fact]
     public void Resources_within_resources_are_treated_alike_and_still_belong_together()

@@ -97,6 +97,46 @@ Describe 'Configurations in the pipeline' {
     }
 }
 
+Describe 'What configurations do' {
+    BeforeAll {
+        $null = New-FhirSampleData "$TestDrive/raw" -PatientCount 2
+        '{ "fhirVersion": "R4", "fhirPathRules": [ { "path": "Patient.nmae", "method": "redact" }, { "path": "Patient.birthDate", "method": "redact" } ] }' | Set-Content "$TestDrive/study-8.json"
+    }
+
+    It 'ends a script that stops at errors' {
+        { Test-AnonymizationConfig "$TestDrive/unsound.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ConfigInvalid,*'
+        (Test-AnonymizationConfig "$TestDrive/study-8.json" -ErrorAction Stop).Id | Should -Contain 'ElementUnknown'
+    }
+
+    It 'is told for every identifier on one screen' {
+        $coverage = $config | Test-AnonymizationConfig -Coverage
+        $coverage.Category | Should -Be @('A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'A-R')
+        ($coverage | Out-String -Width 100).Trim().Split("`n").Count | Should -BeLessThan 25
+        ($coverage.Unchanged | Measure-Object -Sum).Sum | Should -Be 0
+    }
+
+    It 'is told of the data of a user' {
+        $elements = (Test-AnonymizationConfig "$TestDrive/study-8.json" -Coverage -ResourceType Patient -SampleData "$TestDrive/raw").Elements
+        ($elements | Where-Object Path -eq 'Patient.name.family').Found | Should -BeGreaterThan 1
+        ($elements | Where-Object Path -eq 'Patient.birthDate').Effect | Should -Be 'Removed'
+    }
+
+    It 'is shown value by value' {
+        $changes = Get-Content "$TestDrive/raw/Patient.ndjson" | Compare-FhirDeidResource "$TestDrive/study-8.json" -WarningVariable idle -WarningAction SilentlyContinue
+        ($changes | Where-Object Path -eq 'Patient.birthDate').After | Should -BeNullOrEmpty
+        "$idle" | Should -Match 'nothing in the sample: 1'
+        $changes | Out-String | Should -Match 'Resource: Patient/'
+        (Get-Item "$TestDrive/raw/Patient.ndjson" | Compare-FhirDeidResource $config -Summary).Count | Should -Be $config.Rules.Count
+    }
+
+    It 'is compared by its effect' {
+        $change = Compare-AnonymizationConfig $config ($config | Add-AnonymizationRule Patient.gender redact -Before 1)
+        $change.Element | Should -Be 'Patient.gender'
+        $change.Change | Should -Be 'Stronger'
+        Compare-AnonymizationConfig $config $config | Should -BeNullOrEmpty
+    }
+}
+
 Describe 'Published configurations' {
     BeforeAll {
         $emulator = Start-FhirDeidEmulator -PatientCount 1

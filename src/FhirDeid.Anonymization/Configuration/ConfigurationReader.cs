@@ -11,17 +11,36 @@ internal sealed class ConfigurationReader
     /// <summary>The service refuses a larger file.</summary>
     private const int MaxBytes = 1 << 20;
 
+    /// <summary>A file beyond this many times as much is not looked into.</summary>
+    private const int Tolerance = 4;
+
     private static readonly JsonDocumentOptions FileSyntax = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+    private static readonly string[] RuleProperties = ["path", "method"];
+    private static readonly string[] Properties = ["fhirVersion", "processingErrors", "fhirPathRules", "parameters"];
+    private static readonly string[] Parameters =
+    [
+        "cryptoHashKey", "dateShiftKey", "encryptKey", "dateShiftScope", "dateShiftFixedOffsetInDays", "enablePartialAgesForRedact", "enablePartialDatesForRedact",
+        "enablePartialZipCodesForRedact", "restrictedZipCodeTabulationAreas", "customSettings",
+    ];
     private static readonly string[] Methods = ["keep", "redact", "cryptoHash", "dateShift", "substitute", "encrypt", "perturb", "generalize"];
+
+    /// <summary>Which property of a rule a finding is about.</summary>
+    private static readonly Dictionary<string, string> PropertyOf = new()
+    {
+        ["PathInvalid"] = "path", ["PathTooComplex"] = "path", ["MethodUnknown"] = "method", ["SpanInvalid"] = "span", ["RoundToInvalid"] = "roundTo", ["RangeTypeInvalid"] = "rangeType",
+        ["CasesInvalid"] = "cases", ["CaseInvalid"] = "cases", ["OtherValuesInvalid"] = "otherValues",
+    };
 
     private readonly string _json;
     private readonly FilePositions _positions;
+    private readonly bool _isHuge;
     private AnonymizationConfiguration _configuration = new();
 
     private ConfigurationReader(string json)
     {
         _json = json.TrimStart('\uFEFF');
-        _positions = FilePositions.Of(_json);
+        _isHuge = Encoding.UTF8.GetByteCount(_json) > Tolerance * MaxBytes;
+        _positions = FilePositions.Of(_isHuge ? "" : _json);
     }
 
     private List<AnonymizationConfigFinding> Findings { get; } = [];
@@ -54,18 +73,28 @@ internal sealed class ConfigurationReader
     {
         if (Encoding.UTF8.GetByteCount(_json) > MaxBytes)
             Error("TooLarge", "Anonymization configuration is too large > 1MB.", "Shorten it: the service reads at most 1,048,576 bytes.");
+        if (_isHuge)
+            return;
         try
         {
             using JsonDocument document = JsonDocument.Parse(_json, FileSyntax);
-            FindDuplicates(document.RootElement);
+            foreach ((string name, int rule, int offset) in _positions.Duplicates)
+                Error("PropertyDuplicate", $"Failed to parse the configuration: the property '{name}' is given twice in one object.", "Remove one of the two.", rule).At(_positions.At(offset), name);
             ReadRoot(document.RootElement);
+            if (_positions.Leniency >= 0)
+                Inform("JsonLenient", "The file holds comments or trailing commas. The service accepts them, and so do we; other JSON readers may not.", "Nothing is to be done.").At(_positions.At(_positions.Leniency));
         }
         catch (JsonException exception)
         {
             // The parser's own message quotes the text it stopped at, which may be a key.
             int line = (int)(exception.LineNumber ?? 0) + 1, column = (int)(exception.BytePositionInLine ?? 0) + 1;
             Error("JsonInvalid", $"Failed to parse the configuration: it is not valid JSON at line {line}, column {column}.",
-                "Correct the JSON there. Comments and trailing commas are accepted; single quotes and unquoted names are not.").At(line, column);
+                "Correct the JSON there. Comments and trailing commas are accepted; single quotes and unquoted names are not.").At((line, column));
+        }
+        catch (InvalidOperationException)
+        {
+            // Half of a surrogate pair as an escape: JSON by its grammar, and no text.
+            Error("JsonInvalid", "Failed to parse the configuration: a text in it holds half of a surrogate pair.", "Write the character itself, or both halves.");
         }
     }
 
@@ -94,7 +123,7 @@ internal sealed class ConfigurationReader
                     ReadParameters(property.Value);
                     break;
                 default:
-                    Warn("PropertyUnknown", $"The property '{property.Name}' is not one of fhirVersion, processingErrors, fhirPathRules and parameters: the service ignores it.", "Correct its name, or remove it.").For(property.Name);
+                    Warn("PropertyUnknown", $"The property '{property.Name}' is not one of fhirVersion, processingErrors, fhirPathRules and parameters: the service ignores it.{Spelling.Question(property.Name, Properties)}", "Correct its name, or remove it.").For(property.Name);
                     break;
             }
         }
@@ -118,16 +147,21 @@ internal sealed class ConfigurationReader
             if (item.ValueKind != JsonValueKind.Object || !item.TryGetProperty("path", out JsonElement path) || !item.TryGetProperty("method", out JsonElement method)
                 || path.ValueKind != JsonValueKind.String || method.ValueKind != JsonValueKind.String)
             {
-                Error("RuleIncomplete", $"Rule {number}: missing path or method in Fhir path rule config.", "Give every rule \"path\" and \"method\", in lower case, as texts.", number);
+                Error("RuleIncomplete", $"Rule {number}: missing path or method in Fhir path rule config.", $"{Missing(item)}Give every rule \"path\" and \"method\", in lower case, as texts.", number);
                 continue;
             }
             string text = path.GetString()!;
-            if (FhirPathSyntax.Error(text) is { } error)
-                Error("PathInvalid", $"Rule {number}: invalid FHIR path '{text}': {error}.", "Correct the path; it starts with a resource type, such as Patient.name.family, or is a search: nodesByType('HumanName').", number).For(text);
+            if (FhirPathSyntax.Error(text, out bool isTooComplex) is { } error)
+            {
+                if (isTooComplex)
+                    Error("PathTooComplex", $"Rule {number}: the path cannot be read: {error}.", "Split it into several rules. A path of this size can end the service's worker.", number);
+                else
+                    Error("PathInvalid", $"Rule {number}: invalid FHIR path '{text}': {error}.", "Correct the path; it starts with a resource type, such as Patient.name.family, or is a search: nodesByType('HumanName').", number).For(text);
+            }
             int known = Array.FindIndex(Methods, m => m.Equals(method.GetString(), StringComparison.OrdinalIgnoreCase));
             if (known < 0)
             {
-                Error("MethodUnknown", $"Rule {number}: anonymization method '{method.GetString()}' is not supported.", $"Use one of {string.Join(", ", Methods)}. The service would find out only when half of the data is written.", number).For(text);
+                Error("MethodUnknown", $"Rule {number}: anonymization method '{method.GetString()}' is not supported.{Spelling.Question(method.GetString()!, Methods)}", $"Use one of {string.Join(", ", Methods)}. The service would find out only when half of the data is written.", number).For(text);
                 rules.Add(new ConfigurationRule(number, text, AnonymizationMethod.Unknown) { UnknownMethod = method.GetString()! });
                 continue;
             }
@@ -135,11 +169,19 @@ internal sealed class ConfigurationReader
             rules.Add(RuleSettings.Read(rule, item, this));
         }
         _configuration = _configuration with { Rules = rules };
-        if (number == 0)
-            Warn("RulesEmpty", "fhirPathRules is empty: everything is kept as it is.", "Add rules; what no rule reaches is kept.");
         CheckKey(AnonymizationMethod.CryptoHash, "cryptoHashKey", _configuration.CryptoHashKey.Length > 0, "the hashes of one id would differ between files");
         CheckKey(AnonymizationMethod.Encrypt, "encryptKey", _configuration.EncryptKey.Length > 0, "no one could decrypt the values again");
         CheckKey(AnonymizationMethod.DateShift, "dateShiftKey", _configuration.DateShiftKey.Length > 0 || _configuration.DateShiftFixedOffsetInDays is not null, "the dates of one resource would move differently each time");
+    }
+
+    /// <summary>Which of its parts a rule lacks, and what may be meant for it.</summary>
+    private static string Missing(JsonElement item)
+    {
+        if (item.ValueKind != JsonValueKind.Object)
+            return "It is not an object. ";
+        string[] names = [.. item.EnumerateObject().Select(property => property.Name)];
+        string missing = Array.Find(RuleProperties, name => !names.Contains(name)) ?? "";
+        return missing.Length == 0 ? "Both must be texts. " : $"It has no '{missing}'. {(Spelling.Nearest(missing, names.Except(RuleProperties)) is { } found ? $"Is '{found}' meant for it? " : "")}";
     }
 
     private void CheckKey(AnonymizationMethod method, string parameter, bool isGiven, string consequence)
@@ -181,7 +223,7 @@ internal sealed class ConfigurationReader
 
     private AnonymizationConfiguration Unknown(JsonProperty property)
     {
-        Warn("ParameterUnknown", $"The parameter '{property.Name}' is unknown: the service ignores it.", "Correct its name, or remove it.").For(property.Name);
+        Warn("ParameterUnknown", $"The parameter '{property.Name}' is unknown: the service ignores it.{Spelling.Question(property.Name, Parameters)}", "Correct its name, or remove it.").For(property.Name);
         return _configuration;
     }
 
@@ -200,7 +242,10 @@ internal sealed class ConfigurationReader
         if (property.Value.ValueKind is JsonValueKind.Null or JsonValueKind.String)
             return property.Value.GetString();
         if (property.Value.ValueKind == JsonValueKind.Number)
+        {
+            AsText(property.Name, "a number, where a text belongs");
             return property.Value.GetRawText();
+        }
         Invalid(property, "is not a text", "a text");
         return null;
     }
@@ -210,7 +255,10 @@ internal sealed class ConfigurationReader
         if (property.Value.ValueKind is JsonValueKind.True or JsonValueKind.False)
             return property.Value.GetBoolean();
         if (property.Value.ValueKind == JsonValueKind.String && bool.TryParse(property.Value.GetString(), out bool flag))
+        {
+            AsText(property.Name, "a text, where true or false belongs");
             return flag;
+        }
         Invalid(property, "is neither true nor false", "true or false");
         return false;
     }
@@ -228,7 +276,9 @@ internal sealed class ConfigurationReader
     /// <summary>A whole number of days; the service rounds fractions half to even and reads numbers given as text.</summary>
     private int? Days(JsonProperty property)
     {
-        string? text = Text(property);
+        if (property.Value.ValueKind == JsonValueKind.String)
+            AsText(property.Name, "a text, where a number belongs");
+        string? text = property.Value.ValueKind == JsonValueKind.Number ? property.Value.GetRawText() : Text(property);
         if (string.IsNullOrEmpty(text))
             return null;
         if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double days) && Math.Abs(days) <= int.MaxValue)
@@ -250,32 +300,18 @@ internal sealed class ConfigurationReader
     private void Invalid(JsonProperty property, string what, string example) =>
         Error("ParameterInvalid", $"Failed to parse the configuration: '{property.Name}' {what}.", $"Write \"{property.Name}\": {example}.").For(property.Name);
 
-    /// <summary>The service's parser takes a property given twice for an error; System.Text.Json takes the last.</summary>
-    private void FindDuplicates(JsonElement element)
-    {
-        if (element.ValueKind == JsonValueKind.Array)
-        {
-            foreach (JsonElement item in element.EnumerateArray())
-                FindDuplicates(item);
-        }
-        if (element.ValueKind != JsonValueKind.Object)
-            return;
-        HashSet<string> names = new(StringComparer.Ordinal);
-        foreach (JsonProperty property in element.EnumerateObject())
-        {
-            if (!names.Add(property.Name))
-                Error("PropertyDuplicate", $"Failed to parse the configuration: the property '{property.Name}' is given twice in one object.", "Remove one of the two.").For(property.Name);
-            FindDuplicates(property.Value);
-        }
-    }
+    internal void AsText(string property, string what, int rule = 0) =>
+        Inform("ValueAsText", $"'{property}' is {what}: the service reads it all the same.", "Write numbers, true and false without quotation marks, and texts with them.", rule).For(property);
 
     internal FindingBuilder Error(string id, string message, string fix, int rule = 0) => Add(AnonymizationConfigSeverity.Error, id, message, fix, rule);
 
     internal FindingBuilder Warn(string id, string message, string fix, int rule = 0) => Add(AnonymizationConfigSeverity.Warning, id, message, fix, rule);
 
+    internal FindingBuilder Inform(string id, string message, string fix, int rule = 0) => Add(AnonymizationConfigSeverity.Information, id, message, fix, rule);
+
     private FindingBuilder Add(AnonymizationConfigSeverity severity, string id, string message, string fix, int rule)
     {
-        (int line, int column) = _positions.Rule(rule);
+        (int line, int column) = PropertyOf.TryGetValue(id, out string? property) ? _positions.Rule(rule, property) : _positions.Rule(rule);
         AnonymizationConfigFinding finding = new() { Id = id, Severity = severity, Line = line, Column = column, Rule = rule, Message = message, Fix = fix };
         Findings.Add(finding);
         return new FindingBuilder(finding, _positions);
@@ -291,6 +327,7 @@ internal sealed class ConfigurationReader
                 (finding.Line, finding.Column) = positions.Property(path);
         }
 
-        public void At(int line, int column) => (finding.Line, finding.Column) = (line, column);
+        /// <summary>Gives the place, and names the property that is concerned.</summary>
+        public void At((int Line, int Column) place, string path = "") => (finding.Line, finding.Column, finding.Path) = (place.Line, place.Column, path);
     }
 }

@@ -20,7 +20,7 @@ internal static class RuleSettings
         {
             if (property.Name is not ("path" or "method") && !settings.Contains(property.Name))
             {
-                reader.Warn("SettingUnknown", $"Rule {rule.Number}: '{property.Name}' is no setting of its method: the service ignores it.",
+                reader.Warn("SettingUnknown", $"Rule {rule.Number}: '{property.Name}' is no setting of its method: the service ignores it.{Spelling.Question(property.Name, settings)}",
                     settings.Length > 0 ? $"Its settings are {string.Join(", ", settings)}." : "Remove it: the method has no settings.", rule.Number).For(rule.Path);
             }
         }

@@ -67,6 +67,9 @@ internal sealed class DecideWalk : IDisposable
 
     public ReadOnlySpan<ResourceContext> Resources => _resources.AsSpan(0, _resourceCount);
 
+    /// <summary>Which nodes the rules with conditions lead to.</summary>
+    public RuleMatches Matches => _matches;
+
     /// <summary>New values, as JSON.</summary>
     public Arena Arena => _methods.Arena;
 

@@ -70,7 +70,7 @@ public sealed class PublishAnonymizationConfigCommand : ConnectedCommand
         AnonymizationConfigFinding[] errors = [.. Engine.Anonymization.Test(json).Where(finding => finding.Severity == AnonymizationConfigSeverity.Error)];
         if (errors.Length == 0) return;
         string more = errors.Length > MaxFindingsShown ? $" … and {errors.Length - MaxFindingsShown} more." : "";
-        throw new FhirDeidException(errors[0].Id == "KeyEmpty" ? "KeyMissing" : "ConfigInvalid", FhirDeidErrorCategory.InvalidData,
+        throw new FhirDeidException(errors[0].Id switch { "KeyEmpty" => "KeyMissing", "KeepsEverything" => "ConfigKeepsEverything", _ => "ConfigInvalid" }, FhirDeidErrorCategory.InvalidData,
             $"The configuration '{name}' is not published: {string.Join(" ", errors.Take(MaxFindingsShown).Select(error => $"Line {error.Line}: {error.Message}"))}{more}",
             errors.Length == 1 ? errors[0].Fix : "Test-AnonymizationConfig lists all of it, with what to do.", name);
     }

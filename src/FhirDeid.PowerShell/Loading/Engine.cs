@@ -12,6 +12,7 @@ internal static class Engine
     private static readonly Lazy<EngineLoadContext> s_context = new(() => new EngineLoadContext(Path.Combine(ModuleFolder, "engine")));
     private static readonly Lazy<IAnonymization> s_anonymization = new(() => Create<IAnonymization>("FhirDeid.Anonymization", "AnonymizationEngine"));
     private static readonly Lazy<IAnonymizationAuthoring> s_authoring = new(() => Create<IAnonymizationAuthoring>("FhirDeid.Anonymization", "Authoring.AnonymizationAuthoring"));
+    private static readonly Lazy<IAnonymizationAnalysis> s_analysis = new(() => Create<IAnonymizationAnalysis>("FhirDeid.Anonymization", "ConfigurationAnalysis"));
     private static readonly Lazy<ISampleData> s_sampleData = new(() => Create<ISampleData>("FhirDeid.SampleData", "SampleData"));
     private static readonly Lazy<ICloud> s_cloud = new(() => Create<ICloud>("FhirDeid.Cloud", "CloudEngine"));
     private static readonly Lazy<IEmulators> s_emulators = new(() => Create<IEmulators>("FhirDeid.Cloud", "Emulation.Emulators"));
@@ -19,6 +20,8 @@ internal static class Engine
     public static IAnonymization Anonymization => s_anonymization.Value;
 
     public static IAnonymizationAuthoring Authoring => s_authoring.Value;
+
+    public static IAnonymizationAnalysis Analysis => s_analysis.Value;
 
     public static ISampleData SampleData => s_sampleData.Value;
 
