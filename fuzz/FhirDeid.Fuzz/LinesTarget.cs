@@ -11,23 +11,32 @@ internal sealed class LinesTarget : IDisposable
 
     private static readonly AnonymizationEngine Engine = new();
 
-    private readonly AnonymizationConfig _config = Engine.Parse(Configuration, "fuzz");
+    private readonly IDeidentification _deidentification = Engine.Open(Engine.Parse(Configuration, "fuzz"), throttleLimit: 2);
     private readonly Anonymizer _single = Anonymizer.Create(Configuration);
     private readonly string _folder = Directory.CreateTempSubdirectory("fhirdeid-fuzz-").FullName;
 
     public void Dispose()
     {
         _single.Dispose();
+        _deidentification.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 
     public void Run(byte[] input)
     {
-        string source = Path.Combine(_folder, "in.ndjson"), destination = Path.Combine(_folder, "out.ndjson");
+        string source = Path.Combine(_folder, "in.ndjson"), destination = Path.Combine(_folder, "out");
         File.WriteAllBytes(source, input);
-        DeidentifiedFile file = Engine.DeidentifyFileAsync(_config, source, destination, new Progress<FhirDeidProgress>(), CancellationToken.None).GetAwaiter().GetResult();
+        DeidentifiedFile file;
+        try
+        {
+            file = _deidentification.DeidentifyAsync(Engine.Files(source, destination)[0], Engine.Folder(destination), force: true, new Progress<DeidentificationProgress>(), CancellationToken.None).GetAwaiter().GetResult();
+        }
+        catch (FhirDeidException exception) when (exception.ErrorId == "FhirDeid.EncodingNotSupported" && input is [0xFE, 0xFF, ..] or [0xFF, 0xFE, ..])
+        {
+            return;
+        }
 
-        byte[] output = File.ReadAllBytes(destination);
+        byte[] output = File.ReadAllBytes(file.FullName);
         ReadOnlySpan<byte> rest = output;
         int lines = 0, failures = 0;
         ReadOnlySpan<byte> text = input.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? input.AsSpan(3) : input;

@@ -1,6 +1,7 @@
 using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Lint;
+using FhirDeid.Anonymization.Plan;
 
 namespace FhirDeid.Anonymization;
 
@@ -43,7 +44,24 @@ public sealed class AnonymizationEngine : IAnonymization
     }
 
     /// <inheritdoc/>
-    public Task<DeidentifiedFile> DeidentifyFileAsync(AnonymizationConfig config, string path, string destination,
-        IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>
-        NdjsonFile.DeidentifyAsync(Anonymizer.Create(config.ToJson(), path), path, destination, progress, cancellation);
+    public IDeidentification Open(AnonymizationConfig config, int throttleLimit) => new Deidentification(config, throttleLimit);
+
+    /// <inheritdoc/>
+    public Func<IResourceAnonymizer> CreateAnonymizers(AnonymizationConfig config)
+    {
+        Anonymizer compiled = Anonymizer.Create(config.ToJson());
+        return () => new ResourceAnonymizer(compiled.Clone());
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, FhirResourceMark> Marks(string json, IEnumerable<string> resourceTypes) => PlanMarks.Of(json, resourceTypes);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<IDeidentificationInput> Files(string path, string except) => InputFile.List(path, except);
+
+    /// <inheritdoc/>
+    public bool Reads(string name) => DataFormat.Reads(name);
+
+    /// <inheritdoc/>
+    public IDeidentificationTarget Folder(string path) => new OutputFolder(path);
 }

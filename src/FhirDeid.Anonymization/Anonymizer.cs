@@ -44,18 +44,23 @@ public sealed class Anonymizer : IDisposable
     internal static Anonymizer Create(string json, string? path, TimeProvider clock)
     {
         AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
-        string? scope = configuration.DateShiftScope switch
-        {
-            DateShiftScope.File => Path.GetFileName(path),
-            DateShiftScope.Folder => Path.GetFileName(Path.GetDirectoryName(path)),
-            _ => null,
-        };
-        return new Anonymizer(configuration, new AnonymizationPlan(configuration), Encoding.UTF8.GetBytes(scope ?? ""), clock);
+        return new Anonymizer(configuration, new AnonymizationPlan(configuration), ScopeName(configuration, path), clock);
     }
+
+    private static byte[] ScopeName(AnonymizationConfiguration configuration, string? path) => Encoding.UTF8.GetBytes(configuration.DateShiftScope switch
+    {
+        DateShiftScope.File => Path.GetFileName(path) ?? "",
+        DateShiftScope.Folder => Path.GetFileName(Path.GetDirectoryName(path)) ?? "",
+        _ => "",
+    });
 
     /// <summary>Gives another thread its own engine on the same plan and keys.</summary>
     /// <returns>A new engine.</returns>
     public Anonymizer Clone() => new(_configuration, _plan, _scopeName, _clock);
+
+    /// <summary>Gives another file its own engine on the same plan and keys.</summary>
+    /// <param name="path">Full path or URL of the file.</param>
+    internal Anonymizer For(string path) => new(_configuration, _plan, ScopeName(_configuration, path), _clock);
 
     /// <summary>De-identifies one resource.</summary>
     /// <param name="resource">One resource as UTF-8 JSON, without a line end.</param>

@@ -12,14 +12,35 @@ namespace FhirDeid.Cloud;
 public sealed class CloudEngine : ICloud
 {
     private readonly TimeSpan _retryDelay;
+    private readonly TimeSpan _networkTimeout;
+    private readonly Func<string, long> _freeSpace;
 
     /// <summary>Creates the engine. It holds no state: every connection stands alone.</summary>
     public CloudEngine()
-        : this(TimeSpan.FromSeconds(0.8))
+        : this(TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(100), FreeSpace)
     {
     }
 
-    internal CloudEngine(TimeSpan retryDelay) => _retryDelay = retryDelay;
+    /// <param name="retryDelay">Pause before a request is sent again; it doubles.</param>
+    /// <param name="networkTimeout">How long a connection may say nothing.</param>
+    /// <param name="freeSpace">Bytes that a folder has room for.</param>
+    internal CloudEngine(TimeSpan retryDelay, TimeSpan networkTimeout, Func<string, long> freeSpace) => (_retryDelay, _networkTimeout, _freeSpace) = (retryDelay, networkTimeout, freeSpace);
+
+    private static long FreeSpace(string folder)
+    {
+        try
+        {
+            return new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(folder)! : folder).AvailableFreeSpace;
+        }
+        catch (Exception e) when (e is ArgumentException or IOException or UnauthorizedAccessException)
+        {
+            // A share, or a disk that does not tell: it shows when it is full.
+            return long.MaxValue;
+        }
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<ReceivedFhirFile> VerifyAsync(string folder, IProgress<FhirDeidProgress> progress, CancellationToken cancellation) => ExportDownload.VerifyAsync(folder, progress, cancellation);
 
     /// <inheritdoc/>
     public async Task<IFhirDeidConnection> ConnectAsync(FhirDeidConnectionOptions options, CancellationToken cancellation)
@@ -60,7 +81,7 @@ public sealed class CloudEngine : ICloud
         }
         credential.Scope = Scope(options, fhirService, resource);
 
-        FhirService service = new(fhirService!, credential, credential.Scope, transport, _retryDelay);
+        FhirService service = new(fhirService!, credential, credential.Scope, transport, _retryDelay, _networkTimeout);
         await service.CheckCapabilitiesAsync(cancellation).ConfigureAwait(false);
         AccessToken token = await credential.GetTokenAsync(new TokenRequestContext([credential.Scope]), cancellation).ConfigureAwait(false);
         AccessTokenClaims claims = AccessTokenClaims.Of(token.Token);
@@ -78,11 +99,11 @@ public sealed class CloudEngine : ICloud
             TenantId = claims.TenantId,
             ExpiresOn = token.ExpiresOn,
         };
-        BlobStorage storage = new(blobEndpoint, accountName, credential, transport, _retryDelay);
+        BlobStorage storage = new(blobEndpoint, accountName, credential, transport, _retryDelay, _networkTimeout);
         // In an emulator a role counts after a second.
         ControlPlane? controlPlane = id is null ? null
             : new ControlPlane(resourceManager!, id, credential, context, storage, options.Emulator is null ? TimeSpan.FromMinutes(2) : TimeSpan.FromSeconds(2));
-        return new Connection(context, service, storage, credential, controlPlane);
+        return new Connection(context, service, storage, credential, controlPlane, new FileTransfer(storage, service, _retryDelay), _freeSpace);
     }
 
     /// <summary>The account that a FHIR service exports to. Who may not see it as a resource may still reach its blobs, at the address that its name has in its cloud.</summary>

@@ -6,7 +6,7 @@ using FhirDeid.Cloud.Storage;
 namespace FhirDeid.Cloud;
 
 /// <inheritdoc cref="IFhirDeidConnection"/>
-internal sealed class Connection(FhirDeidContext context, FhirService service, BlobStorage storage, ShownCredential credential, ControlPlane? controlPlane) : IFhirDeidConnection
+internal sealed class Connection(FhirDeidContext context, FhirService service, BlobStorage storage, ShownCredential credential, ControlPlane? controlPlane, FileTransfer transfer, Func<string, long> freeSpace) : IFhirDeidConnection
 {
     public FhirDeidContext Context
     {
@@ -32,9 +32,12 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
     public Task<string> ReadConfigAsync(PublishedAnonymizationConfig config, CancellationToken cancellation) =>
         ConfigPublishing.ReadAsync(storage, config, cancellation);
 
+    /// <inheritdoc/>
+    public Uri KickOffUri(FhirExportRequest request) => service.Address(KickOff.Query(request));
+
     public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
-        Uri kickOff = service.Address(KickOff.Query(request));
+        Uri kickOff = KickOffUri(request);
         FhirAnswer answer = await service.GetAsync(kickOff, "application/fhir+json", cancellation, typeof(FhirResponseClassifier.KickOff)).ConfigureAwait(false);
         switch (answer.Status)
         {
@@ -66,8 +69,11 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             StorageAccountName = Context.StorageAccountName,
             Container = request.Container,
             ConfigName = request.ConfigName,
-            ConfigETag = KickOff.ETag(request.ConfigETag),
+            ConfigETag = request.ConfigETag.Length > 0 ? KickOff.ETag(request.ConfigETag) : "",
             ConfigSha256 = request.ConfigSha256,
+            ConfigCollectionReference = request.ConfigCollectionReference,
+            DeidentifyLocally = request.DeidentifyLocally,
+            KickOffUri = kickOff,
             StartedAt = DateTimeOffset.UtcNow,
         };
     }
@@ -89,6 +95,9 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             ConfigName = export.ConfigName,
             ConfigETag = export.ConfigETag,
             ConfigSha256 = export.ConfigSha256,
+            ConfigCollectionReference = export.ConfigCollectionReference,
+            DeidentifyLocally = export.DeidentifyLocally,
+            KickOffUri = export.KickOffUri,
             StartedAt = export.StartedAt,
         };
         if (JobFailure.Reason(answer.Body) is string reason && answer.Status >= 400)
@@ -99,10 +108,17 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         }
         switch (answer.Status)
         {
+            case 202 or 200 when export.Status == FhirExportStatus.Cancelled:
+                // Some services go on answering for a cancelled export as if nothing had happened.
+                now.Status = FhirExportStatus.Cancelled;
+                now.Issues = ["The service still answers for the cancelled export: its files may be incomplete."];
+                return now;
             case 202:
+                now.Progress = ServiceText.OneLine(answer.Progress);
+                now.RetryAfterSeconds = answer.RetryAfter?.TotalSeconds;
                 return now;
             case 200:
-                ExportManifest.Read(answer.Body, now);
+                await ReadManifestAsync(answer.Body, now, cancellation).ConfigureAwait(false);
                 return now;
             case 404 when export.Status == FhirExportStatus.Cancelled:
                 now.Status = FhirExportStatus.Cancelled;
@@ -114,6 +130,22 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
                 throw service.Refusal(answer, status);
         }
     }
+
+    private async Task ReadManifestAsync(BinaryData body, FhirExport export, CancellationToken cancellation)
+    {
+        HashSet<Uri> pages = [];
+        while (ExportManifest.Read(body, export) is { } next)
+        {
+            if (!FhirService.SameOrigin(next, Context.FhirServiceUri!)) throw FhirService.Foreign(next, Context.FhirServiceUri!);
+            if (!pages.Add(next)) throw ExportManifest.Invalid(export, "its pages lead in a circle");
+            FhirAnswer page = await service.GetAsync(next, "application/json", cancellation).ConfigureAwait(false);
+            if (page.Status != 200) throw service.Refusal(page, next);
+            body = page.Body;
+        }
+        ExportManifest.Conclude(export);
+    }
+
+    public Task<FhirExportSize> MeasureExportAsync(FhirExport export, CancellationToken cancellation) => storage.MeasureAsync(export, cancellation);
 
     public async Task<FhirExport> CancelExportAsync(FhirExport export, CancellationToken cancellation)
     {
@@ -127,10 +159,23 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         return now;
     }
 
-    public IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    public IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, FhirReadOptions options, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        RefuseUnconfirmed(export);
-        return ExportDownload.ReadAsync(storage, export, file, progress, cancellation);
+        RefuseUnconfirmed(export, options.AllowNotDeidentified);
+        return ExportDownload.ReadAsync(transfer, export, file, options, progress, cancellation);
+    }
+
+    public Task<string?> ReadConfigAsync(FhirExport export, CancellationToken cancellation) => ConfigPublishing.ReadAsync(storage, export, cancellation);
+
+    public async Task<IReadOnlyList<string>> CheckMarksAsync(FhirExport export, IReadOnlyDictionary<string, FhirResourceMark> marks, CancellationToken cancellation)
+    {
+        System.Collections.Concurrent.ConcurrentBag<string> findings = [];
+        await Parallel.ForEachAsync(export.Output.Where(file => marks.GetValueOrDefault(file.Type) != FhirResourceMark.None), new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellation },
+            async (file, stop) =>
+            {
+                if (await ExportDownload.CheckMarkAsync(transfer, export, file, marks[file.Type], stop).ConfigureAwait(false) is { } finding) findings.Add(finding);
+            }).ConfigureAwait(false);
+        return [.. findings.Order(StringComparer.Ordinal)];
     }
 
     public async Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
@@ -155,26 +200,38 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             "Wait for the export with Wait-FhirExport; if it stays so, delete the files in the container and start a new export.", export.StatusUri);
     }
 
-    public Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force,
-        IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    public IAsyncEnumerable<ReceivedFhirFile> ReceiveExportAsync(FhirExport export, FhirReceiveOptions options, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        RefuseUnconfirmed(export);
-        return ExportDownload.ReceiveAsync(storage, export, file, destination, force, progress, cancellation);
+        RefuseUnconfirmed(export, options.AllowNotDeidentified || options.Deidentify is not null);
+        return new ExportDownload(storage, transfer, export, options, freeSpace, progress).ReceiveAsync(cancellation);
     }
+
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(string container, Func<string, bool> named, CancellationToken cancellation) =>
+        InputBlob.ListAsync(storage, container, named, cancellation);
+
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(FhirExport export, CancellationToken cancellation) =>
+        InputBlob.ListAsync(storage, export, cancellation);
+
+    public IDeidentificationTarget Target(string container) => new OutputContainer(storage, container);
 
     private Uri StatusUri(FhirExport export) =>
         export.StatusUri is { IsAbsoluteUri: true } status && FhirService.SameOrigin(status, Context.FhirServiceUri!)
             ? status : throw FhirService.Foreign(export.StatusUri, Context.FhirServiceUri!);
 
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportNotCompleted</c>, <c>FhirDeid.NotDeidentified</c>.</exception>
-    private static void RefuseUnconfirmed(FhirExport export)
+    private static void RefuseUnconfirmed(FhirExport export, bool allowed)
     {
         if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors or FhirExportStatus.NotDeidentified))
         {
             throw new FhirDeidException("ExportNotCompleted", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has no files to receive: its status is {export.Status}.",
                 export.Status == FhirExportStatus.InProgress ? "Wait for it with Wait-FhirExport." : "Read its Issues, correct the cause, and start a new export.", export.StatusUri);
         }
-        if (export.Status == FhirExportStatus.NotDeidentified || !ExportManifest.Confirms(export))
+        if (!allowed && export.DeidentifyLocally)
+        {
+            throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError, $"Export {export.JobId} was asked for without de-identification: its files hold identified data.",
+                "Give the configuration to receive it with: Receive-FhirExport -AnonymizationConfig.", export.StatusUri);
+        }
+        if (!allowed && (export.Status == FhirExportStatus.NotDeidentified || !ExportManifest.Confirms(export)))
         {
             throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
                 $"The FHIR service does not confirm that export {export.JobId} used configuration '{export.ConfigName}': its files may hold identified data and are not received.",

@@ -63,6 +63,50 @@ public sealed class InvalidResourceTests
         Assert.Equal("FhirDeid.ResourceInvalid", error.ErrorId);
     }
 
+    /// <summary>A NUL between tokens, in a string and at the end; half of a surrogate pair as bytes; an overlong byte; numbers past every range; text cut off within a character and within an escape.</summary>
+    [Theory]
+    [InlineData("7B 22 72 65 73 6F 75 72 63 65 54 79 70 65 22 3A 00 22 50 61 74 69 65 6E 74 22 7D")]
+    [InlineData("7B 22 72 65 73 6F 75 72 63 65 54 79 70 65 22 3A 22 50 61 74 69 65 6E 74 22 2C 22 69 64 22 3A 22 00 22 7D")]
+    [InlineData("7B 22 72 65 73 6F 75 72 63 65 54 79 70 65 22 3A 22 50 61 74 69 65 6E 74 22 7D 00")]
+    [InlineData("7B 22 72 65 73 6F 75 72 63 65 54 79 70 65 22 3A 22 50 61 74 69 65 6E 74 22 2C 22 69 64 22 3A 22 ED A0 80 22 7D")]
+    [InlineData("7B 22 72 65 73 6F 75 72 63 65 54 79 70 65 22 3A 22 50 61 74 69 65 6E 74 22 2C 22 69 64 22 3A 22 C0 80 22 7D")]
+    [InlineData("7B 22 72 65 73 6F 75 72 63 65 54 79 70 65 22 3A 22 50 61 74 69 65 6E 74 22 2C 22 69 64 22 3A 22 C3")]
+    [InlineData("7B 22 72 65 73 6F 75 72 63 65 54 79 70 65 22 3A 22 50 61 74 69 65 6E 74 22 2C 22 69 64 22 3A 22 5C 75 64 38")]
+    public void Bytes_that_are_no_JSON_are_an_error(string hex)
+    {
+        using Anonymizer anonymizer = Anonymizer.Create(Config);
+        ArrayBufferWriter<byte> output = new();
+
+        Assert.Throws<ResourceFailedException>(() => anonymizer.Anonymize(Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal)), output));
+        Assert.Equal(0, output.WrittenCount);
+    }
+
+    [Theory]
+    [InlineData("1e400")]
+    [InlineData("-1e29")]
+    [InlineData("79228162514264337593543950336")]
+    [InlineData("NaN")]
+    [InlineData("Infinity")]
+    public void A_number_beyond_the_range_of_decimals_is_an_error(string number)
+    {
+        string resource = """{"resourceType":"Observation","status":"final","code":{"text":"c"},"valueQuantity":{"value":#}}""".Replace("#", number, StringComparison.Ordinal);
+
+        Assert.Throws<ResourceFailedException>(() => Engine.Run(Config, resource));
+    }
+
+    [Fact]
+    public void Ten_million_elements_in_an_array_pass()
+    {
+        if (Environment.GetEnvironmentVariable("FHIRDEID_LONG") != "1")
+            Assert.Skip("Takes more than a gigabyte of memory: FHIRDEID_LONG=1 runs it.");
+        string items = string.Concat(Enumerable.Repeat("\"a\",", 10_000_000));
+
+        string result = Engine.Run(Config, $$"""{"resourceType":"Patient","gender":"male","address":[{"line":[{{items}}"z"]}],"name":[{"given":[{{items}}"z"]}]}""");
+
+        Assert.Contains("\"z\"]}],\"meta\"", result, StringComparison.Ordinal);
+        Assert.InRange(result.Length, 40_000_000, 40_001_000);
+    }
+
     [Fact]
     public void An_engine_goes_on_after_a_failure()
     {

@@ -87,6 +87,90 @@ public sealed class KickOffTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task All_parameters_are_sent_as_the_service_names_them()
+    {
+        FhirExportRequest request = Request;
+        (request.ConfigETag, request.ConfigCollectionReference) = ("", "lab.azurecr.io/configs/study@sha256:" + new string('a', 64));
+        (request.ResourceType, request.TypeFilter, request.NoParallel) = (["Observation", "Patient"], ["Observation?code=http://loinc.org|8867-4&status=final", "Patient?birthdate=gt1980+01"], true);
+
+        FhirExport export = await StartAsync(request);
+
+        string target = Assert.Single(_service.FhirRequests).Target;
+        Assert.Equal($"/$export?_container=research&_anonymizationConfig=safe-harbor.json&_anonymizationConfigCollectionReference=lab.azurecr.io%2Fconfigs%2Fstudy%40sha256%3A{new string('a', 64)}"
+            + "&_type=Observation%2CPatient&_typeFilter=Observation%3Fcode%3Dhttp%3A%2F%2Floinc.org%7C8867-4%26status%3Dfinal%2CPatient%3Fbirthdate%3Dgt1980%2B01&_isParallel=false", target);
+        Assert.Equal((_connection.KickOffUri(request), request.ConfigCollectionReference, ""), (export.KickOffUri, export.ConfigCollectionReference, export.ConfigETag));
+        Assert.Equal(target, export.KickOffUri!.PathAndQuery);
+    }
+
+    [Theory]
+    [InlineData(true, false, "_history")]
+    [InlineData(false, true, "_deleted")]
+    [InlineData(true, true, "_history%2C_deleted")]
+    public async Task Associated_data_are_asked_for(bool history, bool deleted, string value)
+    {
+        FhirExportRequest request = Request;
+        (request.IncludeHistory, request.IncludeDeleted) = (history, deleted);
+
+        await StartAsync(request);
+
+        Assert.EndsWith("&includeAssociatedData=" + value, Assert.Single(_service.FhirRequests).Target, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Observation?code=a,b")]
+    [InlineData("Observation?code=a=b")]
+    [InlineData("Observation?code")]
+    [InlineData("Observation?code=")]
+    [InlineData("Observation")]
+    [InlineData("Observation?")]
+    [InlineData("Condition?code=a")]
+    [InlineData("Observation?a=b?c=d")]
+    [InlineData("")]
+    [InlineData(null)]
+    public async Task A_type_filter_that_the_service_could_not_split_is_refused_without_quoting_it(string? filter)
+    {
+        FhirExportRequest request = Request;
+        (request.ResourceType, request.TypeFilter) = (["Observation"], [filter!]);
+
+        FhirDeidException e = await Failure.Of("TypeFilterInvalid", () => StartAsync(request));
+
+        if (!string.IsNullOrEmpty(filter)) Assert.DoesNotContain(filter, e.Message, StringComparison.Ordinal);
+        Assert.Empty(_service.FhirRequests);
+    }
+
+    [Fact]
+    public async Task What_excludes_each_other_is_refused_before_any_request()
+    {
+        await Refused("ParametersExclusive", request => request.ConfigCollectionReference = "lab.azurecr.io/c:1");
+        await Refused("ParametersExclusive", request => request.DeidentifyLocally = true);
+        await Refused("ParametersExclusive", request => (request.ResourceType, request.TypeFilter, request.IncludeHistory) = (["Patient"], ["Patient?gender=female"], true));
+        await Refused("ParametersExclusive", request => (request.Level, request.NoParallel) = (FhirExportLevel.Patient, true));
+        await Refused("ParametersExclusive", request => (request.Level, request.GroupId, request.IncludeDeleted) = (FhirExportLevel.Group, "g", true));
+        foreach (string image in (string[])["lab.azurecr.io", "lab.azurecr.io/c", "https://lab.azurecr.io/c:1", "lab.azurecr.io/../c:1", "lab.azurecr.io/c@sha256:12"])
+            await Refused("ConfigCollectionInvalid", request => (request.ConfigETag, request.ConfigCollectionReference) = ("", image));
+        Assert.Empty(_service.FhirRequests);
+
+        async Task Refused(string id, Action<FhirExportRequest> change)
+        {
+            FhirExportRequest request = Request;
+            change(request);
+            await Failure.Of(id, () => StartAsync(request));
+            await Failure.Of(id, () => Task.FromResult(_connection.KickOffUri(request)));
+        }
+    }
+
+    [Fact]
+    public async Task Data_as_they_are_are_sent_for_only_when_that_is_said()
+    {
+        FhirExportRequest request = new() { DeidentifyLocally = true };
+
+        FhirExport export = await StartAsync(request);
+
+        Assert.Equal("/$export", Assert.Single(_service.FhirRequests).Target);
+        Assert.True(export.DeidentifyLocally);
+    }
+
+    [Fact]
     public async Task An_ETag_without_quotes_gets_them()
     {
         FhirExportRequest request = Request;

@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
 
 namespace FhirDeid.Cloud.Tests;
 
@@ -25,7 +27,7 @@ public sealed class ReceiveTests : IAsyncLifetime
         Directory.Delete(_folder, recursive: true);
     }
 
-    private string Destination => System.IO.Path.Combine(_folder, "Patient-43-1.ndjson");
+    private string Destination => System.IO.Path.Combine(_folder, "Patient-1.ndjson");
 
     private static FhirExport Export => new()
     {
@@ -39,10 +41,24 @@ public sealed class ReceiveTests : IAsyncLifetime
 
     private FhirExportFile File(long? count = 2, string? url = null) => new() { Type = "Patient", Url = new Uri(url ?? $"{_service.BlobBase}/{Path}"), Count = count };
 
-    private Task<ReceivedFhirFile> ReceiveAsync(FhirExportFile? file = null, FhirExport? export = null, string? destination = null, CancellationToken? cancellation = null, IProgress<FhirDeidProgress>? progress = null, bool force = false) =>
-        _connection.ReceiveFileAsync(export ?? Export, file ?? File(), destination ?? Destination, force, progress ?? new Silent(), cancellation ?? TestContext.Current.CancellationToken);
+    private async Task<ReceivedFhirFile> ReceiveAsync(FhirExportFile? file = null, FhirExport? export = null, string? folder = null, CancellationToken? cancellation = null, IProgress<FhirDeidProgress>? progress = null, bool force = false,
+        Action<FhirReceiveOptions>? options = null) => Assert.Single(await ReceiveAllAsync([file ?? File()], export, folder, cancellation, progress, force, options));
 
-    private void AssertNothingRemains() => Assert.Empty(Directory.EnumerateFileSystemEntries(_folder));
+    private async Task<ReceivedFhirFile[]> ReceiveAllAsync(FhirExportFile[] files, FhirExport? export = null, string? folder = null, CancellationToken? cancellation = null, IProgress<FhirDeidProgress>? progress = null, bool force = false,
+        Action<FhirReceiveOptions>? options = null)
+    {
+        export ??= Export;
+        export.Output = files;
+        FhirReceiveOptions asked = new() { Destination = folder ?? _folder, Force = force };
+        options?.Invoke(asked);
+        List<ReceivedFhirFile> received = [];
+        await foreach (ReceivedFhirFile one in _connection.ReceiveExportAsync(export, asked, progress ?? new Silent(), cancellation ?? TestContext.Current.CancellationToken)) received.Add(one);
+        return [.. received];
+    }
+
+    private string[] Files => [.. Directory.EnumerateFileSystemEntries(_folder).Select(System.IO.Path.GetFileName).Order(StringComparer.Ordinal)!];
+
+    private void AssertNothingRemains() => Assert.DoesNotContain(Files, name => name != "manifest.json");
 
     [Fact]
     public async Task A_received_file_is_complete_checked_and_its_owners_alone()
@@ -56,7 +72,7 @@ public sealed class ReceiveTests : IAsyncLifetime
         Assert.Equal(("Patient", 2L, 1L, (long)bytes.Length), (received.ResourceType, received.Count, received.UnlabelledCount, received.Length));
         Assert.Equal((Convert.ToHexString(SHA256.HashData(bytes)).ToLowerInvariant(), Destination, "42"), (received.Sha256, received.FullName, received.JobId));
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(Destination));
-        Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
+        Assert.Equal(["Patient-1.ndjson", "manifest.json"], Files);
     }
 
     [Fact]
@@ -70,8 +86,7 @@ public sealed class ReceiveTests : IAsyncLifetime
         ReceivedFhirFile received = await ReceiveAsync(File(41), progress: progress);
 
         Assert.Equal((41L, 41L, Convert.ToHexString(SHA256.HashData(bytes)).ToLowerInvariant()), (received.Count, received.UnlabelledCount, received.Sha256));
-        Assert.Equal(100, progress.Last.PercentComplete);
-        Assert.Contains("Patient-43-1.ndjson", progress.Last.Activity);
+        Assert.Equal("Receiving export 42", progress.Last.Activity);
     }
 
     [Fact]
@@ -81,7 +96,7 @@ public sealed class ReceiveTests : IAsyncLifetime
         Assert.Equal(0, (await ReceiveAsync(File(0))).Count);
 
         _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + "\r\n\n"));
-        Assert.Equal(1, (await ReceiveAsync(File(null), destination: Destination + "2")).Count);
+        Assert.Equal(1, (await ReceiveAsync(File(null), force: true, options: o => o.Unique = true)).Count);
     }
 
     [Theory]
@@ -188,7 +203,7 @@ public sealed class ReceiveTests : IAsyncLifetime
         await Failure.Of("FileExists", () => ReceiveAsync());
 
         Assert.Equal("mine", await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
-        Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
+        Assert.Single(Files);
     }
 
     [Fact]
@@ -202,7 +217,7 @@ public sealed class ReceiveTests : IAsyncLifetime
 
         await ReceiveAsync(force: true);
         Assert.Equal(Labelled + Plain, await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
-        Assert.Single(Directory.EnumerateFileSystemEntries(_folder));
+        Assert.Equal(["Patient-1.ndjson", "manifest.json"], Files);
     }
 
     [Fact]
@@ -210,7 +225,7 @@ public sealed class ReceiveTests : IAsyncLifetime
     {
         _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + Plain));
 
-        await Failure.Of("FileUnwritable", () => ReceiveAsync(destination: System.IO.Path.Combine(_folder, "missing", "p.ndjson")));
+        await Failure.Of("FileUnwritable", () => ReceiveAsync(folder: System.IO.Path.Combine(_folder, "missing")));
 
         AssertNothingRemains();
     }
@@ -224,7 +239,7 @@ public sealed class ReceiveTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_cancelled_download_leaves_nothing()
+    public async Task A_cancelled_download_leaves_what_has_come_and_the_next_goes_on_with_it()
     {
         using CancellationTokenSource cancel = new();
         _service.OnBlob = async context =>
@@ -233,6 +248,7 @@ public sealed class ReceiveTests : IAsyncLifetime
             context.Response.ContentLength = 1_000_000;
             await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(Labelled), context.RequestAborted);
             await context.Response.Body.FlushAsync(context.RequestAborted);
+            while (!Directory.EnumerateFiles(_folder, "Patient*.partial").Any()) await Task.Delay(10, context.RequestAborted);
             cancel.Cancel();
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
             return true;
@@ -240,7 +256,16 @@ public sealed class ReceiveTests : IAsyncLifetime
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => ReceiveAsync(cancellation: cancel.Token));
 
-        AssertNothingRemains();
+        Assert.Contains(Files, name => name.EndsWith("-0x1.partial", StringComparison.Ordinal));
+        byte[] bytes = Encoding.UTF8.GetBytes(Labelled + Plain);
+        _service.OnBlob = async context =>
+        {
+            await StandIn.SendAsync(context, bytes, "\"0x1\"");
+            return true;
+        };
+        Assert.Equal(2, (await ReceiveAsync()).Count);
+        Assert.Equal(["Patient-1.ndjson", "manifest.json"], Files);
+        Assert.Equal(bytes, await System.IO.File.ReadAllBytesAsync(Destination, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -253,7 +278,7 @@ public sealed class ReceiveTests : IAsyncLifetime
 
         Assert.Equal(bytes, await System.IO.File.ReadAllBytesAsync(Destination, TestContext.Current.CancellationToken));
         Received second = _service.Requests[^1];
-        Assert.Equal(("\"0x1\"", $"bytes={Labelled.Length}-"), (second.Header("If-Match"), second.Header("x-ms-range")));
+        Assert.Equal(("\"0x1\"", $"bytes={Labelled.Length}-"), (second.Header("If-Match"), second.Header("Range")));
     }
 
     [Fact]
@@ -269,7 +294,7 @@ public sealed class ReceiveTests : IAsyncLifetime
     private async Task<List<string>> ReadAsync(FhirExportFile? file = null, FhirExport? export = null, int most = int.MaxValue)
     {
         List<string> resources = [];
-        await foreach (string resource in _connection.ReadFileAsync(export ?? Export, file ?? File(), new Silent(), TestContext.Current.CancellationToken))
+        await foreach (string resource in _connection.ReadFileAsync(export ?? Export, file ?? File(), new FhirReadOptions(), new Silent(), TestContext.Current.CancellationToken))
         {
             resources.Add(resource);
             if (resources.Count == most) break;
@@ -329,6 +354,214 @@ public sealed class ReceiveTests : IAsyncLifetime
         Assert.Single(await ReadAsync(most: 1));
 
         await aborted.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task All_files_come_several_at_once_under_names_of_our_own_and_are_listed()
+    {
+        FhirExportFile[] files = Several(20);
+
+        ReceivedFhirFile[] received = await ReceiveAllAsync(files);
+
+        Assert.Equal(20, received.Length);
+        Assert.Equal([.. Enumerable.Range(1, 20).Select(number => $"Patient-{number}.ndjson").Append("manifest.json").Order(StringComparer.Ordinal)], Files);
+        using JsonDocument ledger = JsonDocument.Parse(await System.IO.File.ReadAllTextAsync(System.IO.Path.Combine(_folder, "manifest.json"), TestContext.Current.CancellationToken));
+        Assert.True(ledger.RootElement.GetProperty("complete").GetBoolean());
+        Assert.Equal(received.ToDictionary(file => System.IO.Path.GetFileName(file.FullName), file => file.Sha256).OrderBy(pair => pair.Key),
+            ledger.RootElement.GetProperty("files").EnumerateArray().ToDictionary(file => file.GetProperty("name").GetString()!, file => file.GetProperty("sha256").GetString()!).OrderBy(pair => pair.Key));
+    }
+
+    [Fact]
+    public async Task The_same_command_again_checks_what_is_there_and_fetches_what_is_not()
+    {
+        FhirExportFile[] files = Several(3);
+        await ReceiveAllAsync(files);
+        System.IO.File.Delete(System.IO.Path.Combine(_folder, "Patient-2.ndjson"));
+        int before = _service.Requests.Count;
+
+        // In another order, as a service may list them.
+        ReceivedFhirFile[] received = await ReceiveAllAsync([files[2], files[0], files[1]]);
+
+        Assert.Equal(3, received.Length);
+        Assert.Equal("/teststore/research/20260101T000000-42/Patient-43-2.ndjson", Assert.Single(_service.Requests.Skip(before), IsFile).Target);
+        Assert.Equal(["Patient-1.ndjson", "Patient-2.ndjson", "Patient-3.ndjson", "manifest.json"], Files);
+    }
+
+    [Fact]
+    public async Task A_file_that_was_changed_here_is_told_and_replaced_by_Force_alone()
+    {
+        FhirExportFile[] files = Several(1);
+        await ReceiveAllAsync(files);
+        await System.IO.File.AppendAllTextAsync(Destination, Labelled, TestContext.Current.CancellationToken);
+
+        await Failure.Of("FileChanged", () => ReceiveAllAsync(files));
+        await Failure.Of("FileChanged", () => VerifyAsync());
+        await ReceiveAllAsync(files, force: true);
+        Assert.Single(await VerifyAsync());
+    }
+
+    [Fact]
+    public async Task A_folder_of_another_export_is_left_alone_and_replaced_whole_by_Force()
+    {
+        await ReceiveAllAsync(Several(3));
+        FhirExport other = Export;
+        (other.JobId, other.StatusUri) = ("43", new Uri("https://fhir.example.org/_operations/export/43"));
+
+        await Failure.Of("FolderInUse", () => ReceiveAllAsync(Several(1), other));
+        Assert.Equal(4, Files.Length);
+        await ReceiveAllAsync(Several(1), other, force: true);
+        Assert.Equal(["Patient-1.ndjson", "manifest.json"], Files);
+        Assert.Equal("43", Assert.Single(await VerifyAsync()).JobId);
+    }
+
+    [Fact]
+    public async Task A_file_fails_and_the_next_run_goes_on_behind_those_that_have_come()
+    {
+        FhirExportFile[] files = Several(8);
+        files[7].Count = 9;
+
+        await Failure.Of("CountMismatch", () => ReceiveAllAsync(files));
+        await Failure.Of("ExportIncomplete", () => VerifyAsync());
+        int before = _service.Requests.Count;
+        files[7].Count = 1;
+        await ReceiveAllAsync(files);
+
+        Assert.InRange(_service.Requests.Skip(before).Count(IsFile), 1, 4);
+        Assert.Equal(8, (await VerifyAsync()).Length);
+    }
+
+    [Fact]
+    public async Task A_folder_without_a_list_or_with_a_spoilt_one_is_not_verified()
+    {
+        await Failure.Of("LedgerNotFound", () => VerifyAsync());
+        foreach (string text in (string[])["{", "null", """{"files":[{"name":"../x","sha256":"00"}]}""", """{"files":null}"""])
+        {
+            await System.IO.File.WriteAllTextAsync(System.IO.Path.Combine(_folder, "manifest.json"), text, TestContext.Current.CancellationToken);
+            await Failure.Of("LedgerInvalid", () => VerifyAsync());
+            await Failure.Of("LedgerInvalid", () => ReceiveAllAsync(Several(1)));
+        }
+        Assert.Single(await ReceiveAllAsync(Several(1), force: true));
+    }
+
+    [Fact]
+    public async Task Duplicates_are_counted_and_left_out_when_that_is_asked_for()
+    {
+        const string first = """{"resourceType":"Patient","id":"1","meta":{"versionId":"1","security":[{"code":"REDACTED"}]}}""" + "\n";
+        string second = first.Replace("\"versionId\":\"1\"", "\"versionId\":\"2\"", StringComparison.Ordinal);
+        FhirExportFile[] files = Several(2);
+        _service.Put(Path.Replace("-1.nd", "-1.nd", StringComparison.Ordinal), Encoding.UTF8.GetBytes(first + second + first));
+        _service.Put(Path.Replace("43-1.nd", "43-2.nd", StringComparison.Ordinal), Encoding.UTF8.GetBytes(second + "\n"));
+        (files[0].Count, files[1].Count) = (3, 1);
+
+        Assert.Equal(2, (await ReceiveAllAsync(files)).Sum(file => file.DuplicateCount));
+        Assert.Equal(2, (await ReceiveAllAsync(files)).Sum(file => file.DuplicateCount));
+
+        await Failure.Of("FolderInUse", () => ReceiveAllAsync(files, options: o => o.Unique = true));
+        ReceivedFhirFile[] received = await ReceiveAllAsync(files, force: true, options: o => o.Unique = true);
+        Assert.Equal((2L, 2L), (received.Sum(file => file.DuplicateCount), received.Sum(file => file.Count)));
+        Assert.Equal(first + second, await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
+        Assert.Equal(2, (await ReceiveAllAsync(files, options: o => o.Unique = true)).Sum(file => file.Count));
+    }
+
+    [Theory]
+    [InlineData(FhirResourceMark.Label, """{"resourceType":"Patient","id":"Lovelace"}""", false)]
+    [InlineData(FhirResourceMark.Label, """{"resourceType":"Patient","id":"Lovelace","meta":{"security":[{"code":"REDACTED"}]}}""", true)]
+    [InlineData(FhirResourceMark.HashedId, """{"resourceType":"Patient","id":"Lovelace","meta":{"security":[{"code":"CRYTOHASH"}]}}""", false)]
+    [InlineData(FhirResourceMark.HashedId, """{"resourceType":"Patient","id":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}""", false)]
+    [InlineData(FhirResourceMark.HashedId, """{"resourceType":"Patient","id":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","meta":{"security":[{"code":"CRYTOHASH"}]}}""", true)]
+    [InlineData(FhirResourceMark.HashedId, """{"resourceType":"Patient","meta":{"security":[{"code":"REDACTED"}]}}""", true)]
+    [InlineData(FhirResourceMark.None, """{"resourceType":"Patient","id":"Lovelace"}""", true)]
+    public async Task A_resource_without_the_marks_of_its_configuration_is_refused_before_it_is_written(FhirResourceMark mark, string line, bool accepted)
+    {
+        _service.Put(Path, Encoding.UTF8.GetBytes(line + "\n"));
+        Dictionary<string, FhirResourceMark> marks = new() { ["Patient"] = mark };
+
+        IReadOnlyList<string> findings = await _connection.CheckMarksAsync(WithFile(Export), marks, TestContext.Current.CancellationToken);
+        Assert.Equal(accepted ? 0 : 1, findings.Count);
+        if (accepted)
+        {
+            Assert.Equal(1, (await ReceiveAsync(File(1), options: o => o.Marks = marks)).Count);
+            return;
+        }
+        FhirDeidException e = await Failure.Of("NotDeidentified", () => ReceiveAsync(File(1), options: o => o.Marks = marks));
+        Assert.DoesNotContain("Lovelace", e.ToString() + findings[0], StringComparison.Ordinal);
+        AssertNothingRemains();
+        await Failure.Of("NotDeidentified", async () =>
+        {
+            await foreach (string _ in _connection.ReadFileAsync(Export, File(1), new FhirReadOptions { Marks = marks }, new Silent(), TestContext.Current.CancellationToken)) Assert.Fail("An identified resource came through.");
+        });
+        Assert.Equal(1, (await ReceiveAsync(File(1), options: o => (o.Marks, o.AllowNotDeidentified) = (marks, true))).Count);
+    }
+
+    [Fact]
+    public async Task Identified_data_are_de_identified_before_they_reach_the_disk()
+    {
+        const string secret = "Lovelace";
+        string line = $$$"""{"resourceType":"Patient","id":"{{{secret}}}"}""" + "\r\n";
+        _service.Put(Path, Encoding.UTF8.GetBytes(line + "\n" + line.TrimEnd()));
+        FhirExport export = new() { JobId = "42", Status = FhirExportStatus.Completed, DeidentifyLocally = true, Container = "research" };
+
+        await Failure.Of("NotDeidentified", () => ReceiveAsync(export: export));
+        ReceivedFhirFile received = await ReceiveAsync(export: export, options: o => (o.Deidentify, o.DeidentifySha256) = (() => new Masking(), "ab"));
+
+        Assert.Equal(2, received.Count);
+        string text = await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken);
+        Assert.Equal("{\"masked\":" + (line.Length - 2) + "}\n{\"masked\":" + (line.Length - 2) + "}\n", text);
+        Assert.All(Files, file => Assert.DoesNotContain(secret, System.IO.File.ReadAllText(System.IO.Path.Combine(_folder, file)), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Files_at_the_services_own_address_get_its_token_only_where_they_want_it()
+    {
+        _service.OnStatus = async context =>
+        {
+            StandIn.DescribeBlob(context, "\"0x1\"");
+            await context.Response.WriteAsync(Labelled);
+        };
+        FhirExportFile file = File(1, $"{_service.Fhir}files/1?key=x");
+        FhirExport open = Export, closed = Export;
+        closed.RequiresAccessToken = true;
+
+        await ReceiveAsync(file, open);
+        await ReceiveAsync(file, closed, System.IO.Directory.CreateDirectory(System.IO.Path.Combine(_folder, "closed")).FullName);
+
+        Received[] asked = [.. _service.FhirRequests];
+        Assert.Equal((null, "/files/1?key=x"), (asked[0].Header("Authorization"), asked[0].Target));
+        Assert.StartsWith("Bearer ", asked[1].Header("Authorization"), StringComparison.Ordinal);
+        Assert.DoesNotContain("key=x", await System.IO.File.ReadAllTextAsync(System.IO.Path.Combine(_folder, "manifest.json"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    private FhirExport WithFile(FhirExport export)
+    {
+        export.Output = [File()];
+        return export;
+    }
+
+    /// <summary>So many files with one resource each.</summary>
+    private FhirExportFile[] Several(int count) => [.. Enumerable.Range(1, count).Select(number =>
+    {
+        string path = Path.Replace("43-1.nd", $"43-{number}.nd", StringComparison.Ordinal);
+        _service.Put(path, Encoding.UTF8.GetBytes(Labelled.Replace("\"id\":\"1\"", $"\"id\":\"{number}\"", StringComparison.Ordinal)));
+        return File(1, $"{_service.BlobBase}/{path}");
+    })];
+
+    private static bool IsFile(Received request) => request.Target.EndsWith(".ndjson", StringComparison.Ordinal);
+
+    private async Task<ReceivedFhirFile[]> VerifyAsync()
+    {
+        List<ReceivedFhirFile> verified = [];
+        await foreach (ReceivedFhirFile file in new CloudEngine().VerifyAsync(_folder, new Silent(), TestContext.Current.CancellationToken)) verified.Add(file);
+        return [.. verified];
+    }
+
+    /// <summary>Writes how long a resource was.</summary>
+    private sealed class Masking : IResourceAnonymizer
+    {
+        public ReadOnlyMemory<byte> Anonymize(ReadOnlyMemory<byte> resource) => Encoding.UTF8.GetBytes($"{{\"masked\":{resource.Length}}}");
+
+        public void Dispose()
+        {
+        }
     }
 
     private void BreakOnce(byte[] bytes, bool changed)

@@ -44,6 +44,8 @@ public sealed class StandIn : IAsyncDisposable
     public Func<HttpContext, Task> OnStatus { get; set; } = null!;
     public Func<HttpContext, Task<bool>>? OnBlob { get; set; }
     public Func<HttpContext, string, Task>? OnResourceManager { get; set; }
+    public TimeSpan NetworkTimeout { get; set; } = TimeSpan.FromSeconds(100);
+    public long FreeSpace { get; set; } = long.MaxValue;
     public TimeSpan TokenLife { get; set; } = TimeSpan.FromHours(1);
     public ConcurrentDictionary<string, (byte[] Bytes, string ETag)> Blobs { get; } = new();
     public ConcurrentDictionary<string, bool> Containers { get; } = new();
@@ -87,7 +89,7 @@ public sealed class StandIn : IAsyncDisposable
     }
 
     public Task<IFhirDeidConnection> ConnectAsync(FhirDeidConnectionOptions? options = null) =>
-        new CloudEngine(TimeSpan.FromMilliseconds(5)).ConnectAsync(options ?? Options, TestContext.Current.CancellationToken);
+        new CloudEngine(TimeSpan.FromMilliseconds(5), NetworkTimeout, _ => FreeSpace).ConnectAsync(options ?? Options, TestContext.Current.CancellationToken);
 
     public static Func<HttpContext, Task> Answer(int status, string body = "", string contentType = "application/fhir+json", params (string Name, string Value)[] headers) => async context =>
     {
@@ -122,7 +124,8 @@ public sealed class StandIn : IAsyncDisposable
             request.Headers.ToDictionary(h => h.Key, h => h.Value.ToArray(), StringComparer.OrdinalIgnoreCase), body));
         if (context.Connection.LocalPort == Blob.Port)
         {
-            if (OnBlob is null || !await OnBlob(context)) await BlobAsync(context, body);
+            if (request.Query.ContainsKey("delimiter") || request.Query.ContainsKey("prefix")) await ListAsync(context);
+            else if (OnBlob is null || !await OnBlob(context)) await BlobAsync(context, body);
         }
         else if (context.Connection.LocalPort == ResourceManager.Port && OnResourceManager is not null) await OnResourceManager(context, body);
         else if (context.Connection.LocalPort != Fhir.Port) await Answer(200, "{}")(context);
@@ -137,6 +140,17 @@ public sealed class StandIn : IAsyncDisposable
             string token = Token(scope.Replace("/.default", "", StringComparison.Ordinal), TokenLife, Interlocked.Increment(ref _tokens));
             return Answer(200, JsonSerializer.Serialize(new { access_token = token, expires_in = (int)TokenLife.TotalSeconds, token_type = "Bearer" }), "application/json")(context);
         }
+    }
+
+    /// <summary>Lists folders, or the files of one.</summary>
+    private Task ListAsync(HttpContext context)
+    {
+        string container = context.Request.Path.Value![$"/{Account}/".Length..] + "/", prefix = context.Request.Query["prefix"].ToString();
+        string[] names = [.. Blobs.Keys.Where(path => path.StartsWith(container + prefix, StringComparison.Ordinal)).Select(path => path[container.Length..])];
+        IEnumerable<string> entries = context.Request.Query.ContainsKey("delimiter")
+            ? names.Select(name => name[..(name.IndexOf('/', StringComparison.Ordinal) + 1)]).Distinct().Select(folder => $"<BlobPrefix><Name>{folder}</Name></BlobPrefix>")
+            : names.Select(name => $"<Blob><Name>{name}</Name><Properties><Content-Length>{Blobs[container + name].Bytes.Length}</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>");
+        return Answer(200, $"<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs>{string.Concat(entries)}</Blobs><NextMarker /></EnumerationResults>", "application/xml")(context);
     }
 
     private async Task BlobAsync(HttpContext context, string body)
@@ -162,9 +176,8 @@ public sealed class StandIn : IAsyncDisposable
             return;
         }
         if (!Blobs.TryGetValue(path, out (byte[] Bytes, string ETag) blob)) { Refuse(404, "BlobNotFound"); return; }
-        Describe(blob.ETag);
-        context.Response.ContentLength = blob.Bytes.Length;
-        await context.Response.Body.WriteAsync(blob.Bytes, context.RequestAborted);
+        if (request.Headers.IfMatch.Count > 0 && request.Headers.IfMatch != blob.ETag) { Refuse(412, "ConditionNotMet"); return; }
+        await SendAsync(context, blob.Bytes, blob.ETag);
 
         void Refuse(int status, string code)
         {
@@ -173,6 +186,21 @@ public sealed class StandIn : IAsyncDisposable
         }
 
         void Describe(string etag) => DescribeBlob(context, etag);
+    }
+
+    /// <summary>Sends a file, or the part of it that the request asks for.</summary>
+    public static async Task SendAsync(HttpContext context, byte[] bytes, string etag)
+    {
+        DescribeBlob(context, etag);
+        int start = 0;
+        if (context.Request.Headers.Range is [{ } range])
+        {
+            start = int.Parse(range["bytes=".Length..^1], System.Globalization.CultureInfo.InvariantCulture);
+            context.Response.StatusCode = start < bytes.Length ? 206 : 416;
+            context.Response.Headers.ContentRange = start < bytes.Length ? $"bytes {start}-{bytes.Length - 1}/{bytes.Length}" : $"bytes */{bytes.Length}";
+        }
+        context.Response.ContentLength = Math.Max(0, bytes.Length - start);
+        if (start < bytes.Length) await context.Response.Body.WriteAsync(bytes.AsMemory(start), context.RequestAborted);
     }
 
     public static void DescribeBlob(HttpContext context, string etag)

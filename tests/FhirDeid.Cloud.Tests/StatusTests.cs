@@ -92,6 +92,160 @@ public sealed class StatusTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("lab.azurecr.io%2Fc%3A1", FhirExportStatus.Completed)]
+    [InlineData("lab.azurecr.io%2Fc%3A2", FhirExportStatus.NotDeidentified)]
+    [InlineData("lab.azurecr.io%2Fc%3A1&_anonymizationConfigCollectionReference=x", FhirExportStatus.NotDeidentified)]
+    public async Task An_image_of_the_configuration_is_confirmed_like_an_ETag(string served, FhirExportStatus status)
+    {
+        _service.OnStatus = StandIn.Answer(200, Manifest("https://fhir.example.org/$export?_anonymizationConfig=a%2Bb.json&_anonymizationConfigCollectionReference=" + served), "application/json");
+        FhirExport export = Export;
+        (export.ConfigETag, export.ConfigCollectionReference) = ("", "lab.azurecr.io/c:1");
+
+        Assert.Equal(status, (await GetAsync(export)).Status);
+    }
+
+    [Theory]
+    [InlineData("_since=2026-01-01T00%3A00%3A00%2B02%3A00", null)]
+    [InlineData("_since=2026-01-01T00%3A00%3A00%2b02:00", null)]
+    [InlineData("_since=2026-01-01T00%3A00%3A00+02%3A00", "_since")]
+    [InlineData("_since=", "_since")]
+    [InlineData("_type=Patient", "_since")]
+    public async Task A_parameter_that_the_service_did_not_take_over_is_told(string served, string? name)
+    {
+        const string config = "_container=research&_anonymizationConfig=a%2Bb.json&_anonymizationConfigEtag=%220x8DC%22&";
+        _service.OnStatus = StandIn.Answer(200, Manifest($"https://fhir.example.org/$export?{config}{served}"), "application/json");
+        FhirExport export = Export;
+        export.KickOffUri = new Uri($"https://fhir.example.org/$export?{config}_since=2026-01-01T00%3A00%3A00%2B02%3A00");
+
+        FhirExport now = await GetAsync(export);
+
+        if (name is null) Assert.Equal(FhirExportStatus.Completed, now.Status);
+        else Assert.Contains($"another {name} ", Assert.Single(now.Issues), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Types_without_files_and_an_export_without_any_are_told()
+    {
+        const string request = "https://fhir.example.org/$export?_type=Patient%2CObservation%2CCondition&_anonymizationConfig=a%2Bb.json&_anonymizationConfigEtag=%220x8DC%22";
+        _service.OnStatus = StandIn.Answer(200, Manifest(request), "application/json");
+        FhirExport now = await GetAsync();
+        Assert.Equal(FhirExportStatus.CompletedWithErrors, now.Status);
+        Assert.Contains("no files of Observation, Condition", Assert.Single(now.Issues), StringComparison.Ordinal);
+
+        _service.OnStatus = StandIn.Answer(200, Manifest(request, "[]"), "application/json");
+        now = await GetAsync();
+        Assert.Equal(FhirExportStatus.CompletedWithErrors, now.Status);
+        Assert.Contains("has no files", Assert.Single(now.Issues), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_manifest_of_several_pages_is_read_to_its_end()
+    {
+        string Page(string file, string? next) => Manifest(output: $$"""[{"type":"Patient","url":"https://store.example.org/{{file}}"}]""",
+            more: next is null ? "" : $$""","link":[{"relation":"next","url":"{{_service.Fhir}}{{next}}"}]""");
+        _service.OnStatus = context => StandIn.Answer(200, context.Request.Path.Value switch { "/2" => Page("b", "3"), "/3" => Page("c", null), _ => Page("a", "2") }, "application/json")(context);
+
+        FhirExport now = await GetAsync();
+
+        Assert.Equal(FhirExportStatus.Completed, now.Status);
+        Assert.Equal(["/a", "/b", "/c"], now.Output.Select(file => file.Url!.AbsolutePath));
+    }
+
+    [Fact]
+    public async Task Pages_that_lead_elsewhere_or_in_a_circle_are_refused()
+    {
+        string Page(string next) => Manifest(more: $$""","link":[{"relation":"next","url":"{{next}}"}]""");
+        _service.OnStatus = StandIn.Answer(200, Page(_service.Foreign + "2"), "application/json");
+        await Failure.Of("ForeignUrl", () => GetAsync());
+        Assert.DoesNotContain(_service.Requests, r => r.Port == _service.Foreign.Port);
+
+        _service.OnStatus = StandIn.Answer(200, Page(_service.Fhir + "2"), "application/json");
+        await Failure.Of("ManifestInvalid", () => GetAsync());
+    }
+
+    [Fact]
+    public async Task What_a_Bulk_Data_server_says_beside_its_files_is_kept()
+    {
+        _service.OnStatus = StandIn.Answer(200, """
+            {"transactionTime":"2026-01-01T00:00:00Z","requiresAccessToken":true,"output":[{"type":"Patient","url":"https://f.example/1"}],
+             "deleted":[{"type":"Bundle","url":"https://f.example/2"}],"error":[{"type":"OperationOutcome","url":"https://f.example/3"}]}
+            """, "application/json");
+        FhirExport export = Export;
+        (export.ConfigName, export.ConfigETag, export.DeidentifyLocally) = ("", "", true);
+
+        FhirExport now = await GetAsync(export);
+
+        Assert.Equal((FhirExportStatus.CompletedWithErrors, true), (now.Status, now.RequiresAccessToken));
+        Assert.Equal(("/2", "/3"), (Assert.Single(now.DeletedOutput).Url!.AbsolutePath, Assert.Single(now.ErrorOutput).Url!.AbsolutePath));
+    }
+
+    [Theory]
+    [InlineData("120", 120)]
+    [InlineData("Thu, 01 Jan 2026 00:02:00 GMT", 120)]
+    [InlineData("Wed, 31 Dec 2025 00:00:00 GMT", 0)]
+    [InlineData("soon", null)]
+    [InlineData(null, null)]
+    public async Task What_a_running_export_says_of_itself_is_passed_on(string? retryAfter, int? seconds)
+    {
+        _service.OnStatus = StandIn.Answer(202, headers: [("X-Progress", "40% done"), ("Date", "Thu, 01 Jan 2026 00:00:00 GMT"), .. retryAfter is null ? Array.Empty<(string, string)>() : [("Retry-After", retryAfter)]]);
+
+        FhirExport now = await GetAsync();
+
+        Assert.Equal(FhirExportStatus.InProgress, now.Status);
+        Assert.Equal((double?)seconds, now.RetryAfterSeconds);
+        Assert.Contains("done", now.Progress, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(400, "transient", true)]
+    [InlineData(409, "lock-error", true)]
+    [InlineData(400, "processing", false)]
+    [InlineData(503, "x", true)]
+    [InlineData(401, "throttled", false)]
+    public async Task An_error_that_the_service_calls_transient_is_one(int status, string code, bool transient)
+    {
+        _service.OnStatus = StandIn.Outcome(status, "x", code);
+
+        FhirDeidException e = await Assert.ThrowsAsync<FhirDeidException>(() => GetAsync());
+
+        Assert.Equal(transient, e.IsTransient);
+    }
+
+    [Theory]
+    [InlineData(200)]
+    [InlineData(202)]
+    public async Task A_cancelled_export_that_the_service_still_shows_stays_cancelled(int status)
+    {
+        _service.OnStatus = StandIn.Answer(status, status == 200 ? Manifest() : "", "application/json");
+        FhirExport export = Export;
+        export.Status = FhirExportStatus.Cancelled;
+
+        FhirExport now = await GetAsync(export);
+
+        Assert.Equal(FhirExportStatus.Cancelled, now.Status);
+        Assert.Contains("incomplete", Assert.Single(now.Issues), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_that_the_service_no_longer_takes_is_renewed_once()
+    {
+        // As with a service whose clock is ahead: the token counts as good here.
+        string? refused = null;
+        _service.OnStatus = context =>
+        {
+            string token = context.Request.Headers.Authorization.ToString();
+            refused ??= token;
+            return token == refused ? StandIn.Answer(401, headers: ("WWW-Authenticate", "Bearer error=\"invalid_token\""))(context) : StandIn.Answer(202)(context);
+        };
+
+        Assert.Equal(FhirExportStatus.InProgress, (await GetAsync()).Status);
+        Assert.Equal(2, _service.FhirRequests.Count());
+
+        _service.OnStatus = StandIn.Answer(401, headers: ("WWW-Authenticate", "Bearer"));
+        await Failure.Of("Unauthorized", () => GetAsync());
+    }
+
+    [Theory]
     [InlineData(null)]
     [InlineData("")]
     [InlineData("$export")]
@@ -115,8 +269,7 @@ public sealed class StatusTests : IAsyncLifetime
     [Theory]
     [InlineData("""{"severity":"warning","code":"processing","diagnostics":"One\r\nthing"}""", "issues", "warning processing: One thing")]
     [InlineData("""{"type":"OperationOutcome","url":"https://store.example.org/research/errors.ndjson?sig=x"}""", "error", "The service wrote a file of errors: https://store.example.org/research/errors.ndjson")]
-    [InlineData("""{"type":"OperationOutcome","url":"https://store.example.org/e"}""", "outcome", "The service wrote a file of errors: https://store.example.org/e")]
-    [InlineData("""{"relation":"next","url":"https://fhir.example.org/2"}""", "link", "The manifest goes on on further pages, which are not read: the list of files is not complete.")]
+    [InlineData("""{"type":"OperationOutcome","url":"https://store.example.org/e","type":"OperationOutcome"}""", "outcome", "The service wrote a file of errors: https://store.example.org/e")]
     public async Task What_did_not_go_well_is_told_line_by_line(string entry, string name, string line)
     {
         string manifest = Manifest().Replace($",\"{name}\":[]", "", StringComparison.Ordinal);
@@ -164,7 +317,7 @@ public sealed class StatusTests : IAsyncLifetime
     [InlineData(403, "Unable to get access token for storage account.", "system-assigned identity on")]
     [InlineData(404, "The storage account not found.", "does not exist")]
     [InlineData(413, "The FHIR Server ran out of memory while processing an export job.", "fewer resource types")]
-    [InlineData(429, "Database was throttled.", "Database was throttled.")]
+    [InlineData(429, "Database was throttled.", "fewer resources at a time (-MaxCount)")]
     [InlineData(500, "Unknown Error.", "gives no reason")]
     public async Task A_failed_job_is_an_export_that_says_what_to_do_whatever_the_status(int status, string reason, string expected)
     {
@@ -257,7 +410,7 @@ public sealed class StatusTests : IAsyncLifetime
     {
         using HttpClient client = Credentials.EmulatorTrust.Client(_service.Emulator);
         Credentials.GivenToken token = new(StandIn.Token("a", TimeSpan.FromHours(1)), "a/.default");
-        Fhir.FhirService service = new(_service.Fhir, token, "a/.default", new Azure.Core.Pipeline.HttpClientTransport(client), TimeSpan.Zero);
+        Fhir.FhirService service = new(_service.Fhir, token, "a/.default", new Azure.Core.Pipeline.HttpClientTransport(client), TimeSpan.Zero, TimeSpan.FromMinutes(1));
 
         await Failure.Of("ForeignUrl", () => service.GetAsync(_service.Foreign, "application/json", TestContext.Current.CancellationToken));
 

@@ -99,7 +99,7 @@ public sealed class LabTests(FinishedLab lab) : IClassFixture<FinishedLab>
     {
         string[] listed = Output("$list.EnumerationResults.Blobs.Blob.Name").Split('\n');
 
-        Assert.Equal(Directory.EnumerateFiles(lab.Destination).Count(), listed.Length);
+        Assert.Equal(Directory.EnumerateFiles(lab.Destination, "*.ndjson").Count(), listed.Length);
         Assert.Single(listed, name => Regex.IsMatch(name, @"^\w+-1/Patient-[0-9]+-1\.ndjson$"));
         Assert.Equal("True", Output(s_script.FindAll(node => node is AssignmentStatementAst or PipelineAst, searchNestedScriptBlocks: false)
             .Select(statement => statement.Extent.Text).Single(text => text.StartsWith("[System.Convert]::ToHexString", StringComparison.Ordinal))));
@@ -111,7 +111,7 @@ public sealed class LabTests(FinishedLab lab) : IClassFixture<FinishedLab>
     {
         Assert.Equal(2, Regex.Count(lab.Run.Screen, @"sig=\*\*\*"));
         Assert.DoesNotMatch(@"sig=(?!\*\*\*)", lab.Run.Screen + lab.Run.Errors);
-        Assert.All(Directory.EnumerateFiles(lab.Destination), file => Assert.DoesNotContain("sig=", File.ReadAllText(file), StringComparison.Ordinal));
+        Assert.All(Directory.EnumerateFiles(lab.Destination, "*.ndjson"), file => Assert.DoesNotContain("sig=", File.ReadAllText(file), StringComparison.Ordinal));
     }
 
     [Fact]
@@ -125,7 +125,7 @@ public sealed class LabTests(FinishedLab lab) : IClassFixture<FinishedLab>
     [Fact]
     public void The_files_in_the_folder_are_those_of_the_export()
     {
-        string[] files = [.. Directory.EnumerateFiles(lab.Destination).Select(Path.GetFileName)!];
+        string[] files = [.. Directory.EnumerateFiles(lab.Destination, "*.ndjson").Select(Path.GetFileName)!];
 
         Assert.Contains("Patient-1.ndjson", files);
         Assert.Contains("Observation-1.ndjson", files);
@@ -141,7 +141,7 @@ public sealed class LabTests(FinishedLab lab) : IClassFixture<FinishedLab>
     public async Task No_planted_value_is_in_the_files_or_on_the_screen_after_the_patient_before()
     {
         List<(string Category, string Value)> planted = await PlantedAsync();
-        string files = string.Join('\n', Directory.EnumerateFiles(lab.Destination).SelectMany(File.ReadLines).Select(Text));
+        string files = string.Join('\n', Directory.EnumerateFiles(lab.Destination, "*.ndjson").SelectMany(File.ReadLines).Select(Text));
         string screen = Regex.Replace(lab.Run.Screen, @"(?s)\nBefore:\n.*?\n\n", "\n");
         // Links hold dates, which planted ones may be the beginning of: of their times and of the storage service's versions.
         screen = Regex.Replace(screen, @"(?m)^Uri +: .*\n( +\S.*\n)*", "");

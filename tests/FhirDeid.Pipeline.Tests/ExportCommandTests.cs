@@ -51,6 +51,51 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Equal(new DateTimeOffset(2026, 2, 1, 0, 0, 0, TimeSpan.Zero), request.Until);
     }
 
+    [Theory]
+    [InlineData("live")]
+    [InlineData("Clixml")]
+    [InlineData("JSON")]
+    public void An_earlier_export_is_what_to_go_on_from(string way)
+    {
+        FhirExport previous = Ended(Export("1"), FhirExportStatus.Completed);
+        previous.TransactionTime = new DateTimeOffset(2026, 2, 3, 4, 5, 6, TimeSpan.Zero);
+
+        Run("Start-FhirDeidExport research -ConfigName a -ConfigETag b -Since $a", Arrived(previous, way));
+
+        Assert.Equal(previous.TransactionTime, Assert.Single(_connection.Started).Since);
+    }
+
+    [Fact]
+    public void An_earlier_export_that_has_not_completed_is_nothing_to_go_on_from()
+    {
+        Assert.Contains("has not completed", Assert.Single(Try("Start-FhirDeidExport research -ConfigName a -ConfigETag b -Since $a", Export("1")).Streams.Error).ToString(), StringComparison.Ordinal);
+        Assert.Empty(_connection.Started);
+    }
+
+    [Fact]
+    public void All_that_an_export_can_be_of_goes_into_the_request()
+    {
+        Run("""
+            Start-FhirDeidExport research -ConfigName a -ConfigCollectionReference r.azurecr.io/c@sha256:00 -ResourceType Patient -TypeFilter 'Patient?gender=female' -NoParallel
+            Start-FhirDeidExport research -ConfigName a -ConfigETag b -IncludeHistory -IncludeDeleted
+            """);
+
+        FhirExportRequest one = _connection.Started[0], other = _connection.Started[1];
+        Assert.Equal(("r.azurecr.io/c@sha256:00", "Patient?gender=female", true), (one.ConfigCollectionReference, Assert.Single(one.TypeFilter), one.NoParallel));
+        Assert.Equal((true, true, false), (other.IncludeHistory, other.IncludeDeleted, other.NoParallel));
+    }
+
+    [Theory]
+    [InlineData("-ConfigName a -ConfigCollectionReference r.azurecr.io/c:latest", "The tag of an image can move")]
+    [InlineData("-DeidentifyLocally", "not de-identified")]
+    public void What_is_not_pinned_or_not_de_identified_is_warned_of(string arguments, string warning)
+    {
+        (_, PSDataStreams streams) = Try($"Start-FhirDeidExport research {arguments}");
+
+        Assert.Empty(streams.Error);
+        Assert.Contains(warning, Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void WhatIf_sends_nothing()
     {
@@ -66,7 +111,7 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Empty(Try("$a | Receive-FhirExport $b", export, Path.Combine(_folder, "labelled")).Streams.Warning);
 
         _connection.Unlabelled = 1;
-        Assert.Contains("Patient-1.ndjson: 1 of 1", Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
+        Assert.Contains("-2.ndjson: 1 of 1", Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -107,6 +152,25 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_wait_that_is_stopped_says_how_to_go_on()
+    {
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _connection.Answer("1", export =>
+        {
+            asked.TrySetResult();
+            return export;
+        });
+        using System.Management.Automation.PowerShell shell = _shell.Script("$a | Wait-FhirExport", Export("1"));
+        Task running = shell.InvokeAsync();
+        await asked.Task;
+
+        await shell.StopAsync(null, null);
+
+        await Assert.ThrowsAsync<PipelineStoppedException>(() => running);
+        Assert.Contains("The export goes on in the service.", _shell.Seen, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_wait_that_times_out_returns_the_export_as_it_stands_and_no_error()
     {
         _connection.Answer("1", Same);
@@ -122,7 +186,7 @@ public sealed class ExportCommandTests : IDisposable
     [InlineData("EndpointUnreachable")]
     public void An_outage_is_warned_of_once_and_waited_for(string id)
     {
-        FhirExport Fail(FhirExport export) => throw new FhirDeidException(id, FhirDeidErrorCategory.ResourceUnavailable, "Not now.", "Wait.");
+        FhirExport Fail(FhirExport export) => throw new FhirDeidException(id, FhirDeidErrorCategory.ResourceUnavailable, "Not now.", "Wait.") { IsTransient = true };
         _connection.Answer("1", Fail, Fail, export => Ended(export, FhirExportStatus.Completed));
 
         (Collection<PSObject> output, PSDataStreams streams) = Try("$a | Wait-FhirExport", Export("1"));
@@ -174,34 +238,76 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public void Received_files_have_names_of_our_own()
+    public void Files_go_into_a_folder_of_the_owner_alone()
     {
-        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        export.Output = [File("Patient", "https://x/../../etc/passwd"), File("Observation", "https://x/a"), File("Patient", "https://x/b")];
+        Run("$a | Receive-FhirExport $b -Unique", Ended(Export("1"), FhirExportStatus.Completed), Path.Combine(_folder, "new"));
 
-        Run("$a | Receive-FhirExport $b", export, Path.Combine(_folder, "new"));
-
-        Assert.Equal(["Patient-1.ndjson", "Observation-1.ndjson", "Patient-2.ndjson"], _connection.Received.Select(Path.GetFileName));
-        Assert.All(_connection.Received, path => Assert.Equal(Path.Combine(_folder, "new"), Path.GetDirectoryName(path)));
-        Assert.Empty(_connection.Asked);
+        Assert.Equal((Path.Combine(_folder, "new"), true, false), (_connection.Options!.Destination, _connection.Options.Unique, _connection.Options.AllowNotDeidentified));
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, System.IO.File.GetUnixFileMode(Path.Combine(_folder, "new")));
         }
     }
 
-    [Theory]
-    [InlineData("../Patient")]
-    [InlineData("Patient/x")]
-    [InlineData("")]
-    [InlineData("Patient\n")]
-    public void A_resource_type_that_is_a_path_is_refused(string type)
+    [Fact]
+    public void What_a_saved_export_says_of_itself_is_not_believed()
     {
-        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        export.Output = [File(type, "https://x/a")];
+        FhirExport saved = Ended(Export("1"), FhirExportStatus.Completed);
+        _connection.Answer("1", export => Ended(export, FhirExportStatus.NotDeidentified, "no proof"));
 
-        Fails("FhirDeid.ManifestInvalid", "$a | Receive-FhirExport -Destination $b", export, _folder);
+        Fails("FhirDeid.NotDeidentified", "$a | Receive-FhirExport $b", saved, _folder);
+        Fails("FhirDeid.NotDeidentified", "$a | Read-FhirExport", saved);
         Assert.Empty(_connection.Received);
+
+        Run("$a | Receive-FhirExport $b -AllowNotDeidentified", saved, _folder);
+        Assert.True(_connection.Options!.AllowNotDeidentified);
+    }
+
+    [Fact]
+    public void An_export_that_the_service_has_forgotten_is_received_only_where_no_proof_is_asked_for()
+    {
+        FhirExport saved = Ended(Export("1"), FhirExportStatus.Completed);
+        _connection.Answer("1", _ => throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, "Gone.", "Start it again."));
+
+        Fails("FhirDeid.ExportNotFound", "$a | Receive-FhirExport $b", saved, _folder);
+        Run("$a | Receive-FhirExport $b -AllowNotDeidentified", saved, _folder);
+        Assert.Single(_connection.Received);
+    }
+
+    [Fact]
+    public void Files_without_their_labels_make_an_export_one_that_is_not_de_identified()
+    {
+        _connection.Findings = () => ["Line 1 of Patient has no label"];
+        _connection.Answer("1", export => Ended(export, FhirExportStatus.Completed));
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try("$a | Wait-FhirExport", Export("1"));
+
+        FhirExport export = Assert.IsType<FhirExport>(Assert.Single(output).BaseObject);
+        Assert.Equal((FhirExportStatus.NotDeidentified, "Line 1 of Patient has no label"), (export.Status, Assert.Single(export.Issues)));
+        Assert.Contains("Line 1 of Patient", Assert.Single(streams.Error).ToString(), StringComparison.Ordinal);
+        Assert.True(Try("$a | New-ExportSasToken", Ended(Export("1"), FhirExportStatus.Completed)).Streams.Error.Count == 0 && _connection.Shared[^1].Export!.Status == FhirExportStatus.NotDeidentified);
+    }
+
+    [Fact]
+    public void Files_that_may_not_be_looked_at_are_warned_of()
+    {
+        _connection.Findings = () => throw new FhirDeidException("StorageForbidden", FhirDeidErrorCategory.PermissionDenied, "No role.", "Get one.");
+        _connection.Answer("1", export => Ended(export, FhirExportStatus.Completed));
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try("$a | Wait-FhirExport", Export("1"));
+
+        Assert.Equal(FhirExportStatus.Completed, Assert.IsType<FhirExport>(Assert.Single(output).BaseObject).Status);
+        Assert.Contains("No role.", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Duplicates_are_told_at_the_end()
+    {
+        _connection.Duplicates = 2;
+
+        (_, PSDataStreams streams) = Try("$a | Receive-FhirExport $b", Ended(Export("1"), FhirExportStatus.Completed), _folder);
+
+        Assert.Contains("2 resources more than once", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -211,17 +317,6 @@ public sealed class ExportCommandTests : IDisposable
 
         Fails("FhirDeid.ExportInProgress", "$a | Receive-FhirExport -Destination $b", Export("1"), _folder);
         Assert.Single(_connection.Asked);
-    }
-
-    [Fact]
-    public void Files_that_exist_are_replaced_by_Force_alone()
-    {
-        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        Run("$a | Receive-FhirExport $b", export, _folder);
-
-        Fails("FhirDeid.FileExists", "$a | Receive-FhirExport -Destination $b", export, _folder);
-        Run("$a | Receive-FhirExport -Destination $b -Force", export, _folder);
-        Assert.Equal(2, _connection.Received.Count);
     }
 
     [Fact]
@@ -252,12 +347,7 @@ public sealed class ExportCommandTests : IDisposable
         export.TransactionTime = new DateTimeOffset(2026, 2, 3, 4, 5, 6, TimeSpan.Zero);
         export.Request = new Uri("https://lab.example/$export?_container=research");
         export.Output = [File("Patient", "https://x/a"), File("Observation", "https://x/b")];
-        object arrived = way switch
-        {
-            "Clixml" => PSSerializer.Deserialize(PSSerializer.Serialize(export, 2)),
-            "JSON" => AfterJson(export),
-            _ => export,
-        };
+        object arrived = Arrived(export, way);
         _connection.Answer("1", Same);
 
         Run("$a | Wait-FhirExport -TimeoutSeconds 0 -WarningAction SilentlyContinue", arrived);
@@ -304,6 +394,13 @@ public sealed class ExportCommandTests : IDisposable
 
         Fails(id, $"{function}; Test-Body -Body $a", body);
     }
+
+    private static object Arrived(FhirExport export, string way) => way switch
+    {
+        "Clixml" => PSSerializer.Deserialize(PSSerializer.Serialize(export, 2)),
+        "JSON" => AfterJson(export),
+        _ => export,
+    };
 
     private static FhirExport Same(FhirExport export) => export;
 

@@ -8,6 +8,7 @@ namespace FhirDeid.Tests;
 /// <summary>A runspace with the module's cmdlets and the tests', and nothing else but PowerShell's core.</summary>
 public sealed class Shell : IDisposable
 {
+    private readonly ScreenHost _host = new();
 
     public Shell()
     {
@@ -16,11 +17,14 @@ public sealed class Shell : IDisposable
         {
             if (type.GetCustomAttribute<CmdletAttribute>() is { } cmdlet) state.Commands.Add(new SessionStateCmdletEntry($"{cmdlet.VerbName}-{cmdlet.NounName}", type, null));
         }
-        Runspace = RunspaceFactory.CreateRunspace(state);
+        Runspace = RunspaceFactory.CreateRunspace(_host, state);
         Runspace.Open();
     }
 
     public Runspace Runspace { get; }
+
+    /// <summary>What the user has seen since the last look.</summary>
+    public string Seen => _host.Read();
 
     /// <summary>A script; <c>$a</c>, <c>$b</c>, … in it are the arguments.</summary>
     public System.Management.Automation.PowerShell Script(string script, params object[] arguments)

@@ -35,16 +35,26 @@ internal sealed class StandInConnection : IFhirDeidConnection
 
     public Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation) => throw new NotSupportedException();
 
+    public Uri KickOffUri(FhirExportRequest request) => new($"https://lab.example/$export?_container={request.Container}&_anonymizationConfig={request.ConfigName}");
+
+    public Func<FhirExportSize> Size { get; set; } = () => default;
+
+    public Task<FhirExportSize> MeasureExportAsync(FhirExport export, CancellationToken cancellation) => Task.FromResult(Size());
+
+    /// <summary>Runs while the service is asked to start an export.</summary>
+    public Action Starting { get; set; } = () => { };
+
     public Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
+        Starting();
         Started.Add(request);
-        return Task.FromResult(new FhirExport { JobId = "1", StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName });
+        return Task.FromResult(new FhirExport { JobId = "1", FhirServiceUri = Context.FhirServiceUri, StartedAt = DateTimeOffset.UtcNow, StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName });
     }
 
     public Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation)
     {
         lock (Asked) Asked.Add(export);
-        Queue<Func<FhirExport, FhirExport>> answers = Answers[export.JobId];
+        if (!Answers.TryGetValue(export.JobId, out Queue<Func<FhirExport, FhirExport>>? answers)) return Task.FromResult(export);
         return Task.FromResult((answers.Count > 1 ? answers.Dequeue() : answers.Peek())(export));
     }
 
@@ -69,7 +79,7 @@ internal sealed class StandInConnection : IFhirDeidConnection
         foreach (PublishedAnonymizationConfig config in Configs.Where(config => named(config.ConfigName))) yield return config;
     }
 
-    public async IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, IProgress<FhirDeidProgress> progress, [EnumeratorCancellation] CancellationToken cancellation)
+    public async IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, FhirReadOptions options, IProgress<FhirDeidProgress> progress, [EnumeratorCancellation] CancellationToken cancellation)
     {
         try
         {
@@ -86,6 +96,12 @@ internal sealed class StandInConnection : IFhirDeidConnection
         }
     }
 
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(string container, Func<string, bool> named, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<IDeidentificationInput>> InputsAsync(FhirExport export, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public IDeidentificationTarget Target(string container) => throw new NotSupportedException();
+
     public Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
     {
         Shared.Add(request);
@@ -98,10 +114,26 @@ internal sealed class StandInConnection : IFhirDeidConnection
         });
     }
 
-    public async Task<ReceivedFhirFile> ReceiveFileAsync(FhirExport export, FhirExportFile file, string destination, bool force, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    public FhirReceiveOptions? Options { get; private set; }
+
+    public long Duplicates { get; set; }
+
+    public async IAsyncEnumerable<ReceivedFhirFile> ReceiveExportAsync(FhirExport export, FhirReceiveOptions options, IProgress<FhirDeidProgress> progress, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        Received.Add(destination);
-        await File.WriteAllTextAsync(destination, "{}\n", cancellation);
-        return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, UnlabelledCount = Unlabelled, FullName = destination, JobId = export.JobId };
+        Options = options;
+        foreach (FhirExportFile file in export.Output)
+        {
+            string path = Path.Combine(options.Destination, $"{file.Type}-{Received.Count + 1}.ndjson");
+            Received.Add(path);
+            await File.WriteAllTextAsync(path, "{}\n", cancellation);
+            yield return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, UnlabelledCount = Unlabelled, DuplicateCount = Duplicates, FullName = path, JobId = export.JobId };
+        }
     }
+
+    public Task<string?> ReadConfigAsync(FhirExport export, CancellationToken cancellation) => Task.FromResult<string?>(null);
+
+    /// <summary>What is wrong with the files of an export.</summary>
+    public Func<IReadOnlyList<string>> Findings { get; set; } = () => [];
+
+    public Task<IReadOnlyList<string>> CheckMarksAsync(FhirExport export, IReadOnlyDictionary<string, FhirResourceMark> marks, CancellationToken cancellation) => Task.FromResult(Findings());
 }

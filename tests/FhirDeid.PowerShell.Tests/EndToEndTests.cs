@@ -128,7 +128,7 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
         PSObject export = null!, cancelled = null!;
         for (int attempt = 0; attempt < 20 && cancelled?.Text("Status") != "Cancelled"; attempt++)
         {
-            export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container cancelled", lab.Published);
+            export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container cancelled -MaxCount 1", lab.Published);
             cancelled = await _shell.RunAsync("$a | Stop-FhirExport -PassThru", export);
         }
 
@@ -154,6 +154,68 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
         foreach (string property in (string[])["Status", "Container", "ConfigName", "ConfigETag", "StorageAccountName", "TransactionTime"]) Assert.Equal(export.Text(property), found.Text(property));
         Assert.Single(await _shell.RunAllAsync("Get-FhirExport -JobId $a | Receive-FhirExport -Destination $b", export.Text("JobId"), _folder["out"]));
         await _shell.FailsAsync("FhirDeid.ExportNotFound", "Get-FhirExport -JobId 987654321");
+    }
+
+    [Fact]
+    public async Task What_was_started_here_is_listed_in_any_session_also_one_whose_process_has_ended()
+    {
+        await File.WriteAllTextAsync(_folder["emulator.xml"], PSSerializer.Serialize(lab.Emulator), TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(_folder["published.xml"], PSSerializer.Serialize(lab.Published), TestContext.Current.CancellationToken);
+        string job = (await Shell.RunInChildAsync(Shell.Module, $$"""
+            $read = { param($name) [System.Management.Automation.PSSerializer]::Deserialize([System.IO.File]::ReadAllText("{{_folder.FullName}}/$name.xml")) }
+            $null = & $read emulator | Connect-FhirDeid -Emulator
+            (& $read published | Start-FhirDeidExport -Container journal -ResourceType Patient).JobId
+            """)).Trim();
+
+        PSObject[] files = await _shell.RunAllAsync("Get-FhirExport | Where-Object JobId -eq $a | Wait-FhirExport | Receive-FhirExport $b", job, _folder["out"]);
+
+        Assert.Equal(5L, Assert.Single(files).Value("Count"));
+        Assert.Equal("Completed", (await _shell.RunAsync("Get-FhirExport | Where-Object JobId -eq $a", job)).Text("Status"));
+    }
+
+    [Fact]
+    public async Task A_received_export_is_verified_without_a_connection_and_goes_on_where_it_ended()
+    {
+        PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container research -ResourceType Patient, Encounter | Wait-FhirExport", lab.Published);
+        PSObject[] files = await _shell.RunAllAsync("$a | Receive-FhirExport $b", export, _folder["out"]);
+        using Shell alone = new();
+
+        Assert.Equal(files.Select(file => file.Text("Sha256")).Order(), (await alone.RunAllAsync("Receive-FhirExport $a -Verify", _folder["out"])).Select(file => file.Text("Sha256")).Order());
+
+        File.Delete(files[0].Text("FullName"));
+        await alone.FailsAsync("FhirDeid.FileChanged", "Receive-FhirExport $a -Verify", _folder["out"]);
+        Assert.Equal(files.Length, (await _shell.RunAllAsync("$a | Receive-FhirExport $b", export, _folder["out"])).Length);
+        Assert.Equal(files.Length, (await alone.RunAllAsync("Receive-FhirExport $a -Verify", _folder["out"])).Length);
+    }
+
+    [Fact]
+    public async Task A_file_with_identified_data_is_found_and_goes_nowhere()
+    {
+        PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container mixed -ResourceType Patient | Wait-FhirExport", lab.Published);
+        // As if a worker had gone wrong: the published configuration, and the resources as they were.
+        Outcome outcome = await _shell.TryAsync("$a | Export-AnonymizationConfig -Path $b", lab.Config, _folder["study.json"]);
+        Assert.Empty(outcome.Errors);
+        PSObject raw = await _shell.RunAsync("Start-FhirDeidExport -Container mixed -ResourceType Patient -DeidentifyLocally -WarningAction SilentlyContinue | Wait-FhirExport");
+        foreach (string property in (string[])["ConfigName", "ConfigETag"]) raw.Properties[property].Value = export.Value(property);
+
+        Outcome received = await _shell.TryAsync("$a | Receive-FhirExport $b; $a | Read-FhirExport; $a | New-ExportSasToken", raw, _folder["raw"]);
+
+        Assert.Equal(["FhirDeid.NotDeidentified", "FhirDeid.NotDeidentified", "FhirDeid.NotDeidentified"], received.Errors.Select(error => error.FullyQualifiedErrorId.Split(',')[0]));
+        Assert.Empty(received.Output);
+        Assert.False(Directory.Exists(_folder["raw"]) && Directory.EnumerateFiles(_folder["raw"], "*.ndjson").Any());
+    }
+
+    [Fact]
+    public async Task Data_of_a_server_that_does_not_de_identify_are_de_identified_on_their_way()
+    {
+        PSObject export = await _shell.RunAsync("Start-FhirDeidExport -Container raw -ResourceType Patient, Encounter -DeidentifyLocally -WarningAction SilentlyContinue | Wait-FhirExport");
+        await _shell.FailsAsync("FhirDeid.NotDeidentified", "$a | Receive-FhirExport $b", export, _folder["refused"]);
+
+        await _shell.RunAllAsync("$a | Receive-FhirExport $b -AnonymizationConfig $c", export, _folder["out"], lab.Config);
+        await _shell.RunAllAsync("Invoke-FhirDeid -Path $a -Destination $b -Configuration $c", lab.Folder["raw"], _folder["local"], lab.Config);
+
+        foreach (string type in (string[])["Patient", "Encounter"])
+            Assert.Equal(File.ReadLines(_folder[$"local/{type}.ndjson"]).Order(StringComparer.Ordinal), File.ReadLines(_folder[$"out/{type}-1.ndjson"]).Order(StringComparer.Ordinal));
     }
 
     [Fact]

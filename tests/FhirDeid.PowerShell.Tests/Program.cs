@@ -4,7 +4,7 @@ using Xunit.Runner.InProc.SystemConsole;
 
 namespace FhirDeid.Tests;
 
-/// <summary>Runs the tests, or with <c>--shell MODULE SCRIPT</c> one script in a process of its own.</summary>
+/// <summary>Runs the tests, or with <c>--shell MODULE SCRIPT</c> one script in a process of its own; with <c>--stream</c> its objects are written as they come.</summary>
 internal static class Program
 {
     public static async Task<int> Main(string[] args)
@@ -16,6 +16,12 @@ internal static class Program
             foreach (object line in outcome.Output) Console.WriteLine(line);
             foreach (object error in outcome.Errors) Console.Error.WriteLine(error);
             return outcome.Errors.Length == 0 ? 0 : 1;
+        }
+        if (args is ["--stream", string streamed, string text])
+        {
+            using Shell shell = new(streamed);
+            await shell.StreamAsync(text, Console.WriteLine);
+            return 0;
         }
         return args.Contains("--server") || args.Contains("--internal-msbuild-node")
             ? await TestPlatformTestFramework.RunAsync(args, SelfRegisteredExtensions.AddSelfRegisteredExtensions)

@@ -184,7 +184,7 @@ public sealed class ShareTests(Lab lab) : IAsyncLifetime
     }
 
     /// <summary>A client that knows the run's authority and no credential.</summary>
-    private static HttpClient Client(string authority)
+    internal static HttpClient Client(string authority)
     {
         X509ChainPolicy policy = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.ImportFromPem(authority);

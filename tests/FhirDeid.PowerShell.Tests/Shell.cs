@@ -59,6 +59,17 @@ public sealed class Shell : IDisposable
         return new Outcome([.. output], [.. shell.Streams.Error, .. thrown], [.. shell.Streams.Warning.Select(warning => warning.Message)], _host.Read());
     }
 
+    /// <summary>Runs a script and hands over each object when it is written.</summary>
+    public async Task StreamAsync(string script, Action<object> write)
+    {
+        using PS shell = PS.Create(_runspace);
+        shell.AddScript(script);
+        PSDataCollection<PSObject> output = [];
+        output.DataAdded += (_, added) => write(output[added.Index]);
+        await shell.InvokeAsync<PSObject, PSObject>(null, output);
+        foreach (ErrorRecord error in shell.Streams.Error) Console.Error.WriteLine(error);
+    }
+
     /// <summary>Runs a script that must not fail, and returns what it writes.</summary>
     public async Task<PSObject[]> RunAllAsync(string script, params object[] arguments)
     {

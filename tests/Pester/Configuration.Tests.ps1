@@ -4,6 +4,8 @@
 BeforeAll {
     $folder = $env:FHIRDEID_MODULE ? $env:FHIRDEID_MODULE : "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell"
     Import-Module "$folder/FhirDeid.PowerShell.psd1" -Force
+    # Not into the journal of whoever runs the tests.
+    $env:FHIRDEID_JOURNAL = "$TestDrive/journal"
     $config = New-AnonymizationConfig SafeHarbor
     '{ "fhirPathRules": [ { "path": "Patient.name", "method": "redakt" } ] }' | Set-Content "$TestDrive/unsound.json"
     '{ "fhirPathRules": [ { "path": "Resource", "method": "keep" } ] }' | Set-Content "$TestDrive/keep.json"
@@ -136,6 +138,7 @@ Describe 'Published configurations' {
     }
 
     AfterAll {
+    Remove-Item Env:FHIRDEID_JOURNAL
         Stop-FhirDeidEmulator
     }
 

@@ -5,11 +5,14 @@ BeforeAll {
     $folder = $env:FHIRDEID_MODULE ? $env:FHIRDEID_MODULE : "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell"
     $module = "$folder/FhirDeid.PowerShell.psd1"
     Import-Module $module -Force
+    # Not into the journal of whoever runs the tests.
+    $env:FHIRDEID_JOURNAL = "$TestDrive/journal"
     $emulator = Start-FhirDeidEmulator -PatientCount 3 -Without Identity, BlobRole, ExportStorage
     $account = $emulator.StorageAccountName
 }
 
 AfterAll {
+    Remove-Item Env:FHIRDEID_JOURNAL
     $emulator | Stop-FhirDeidEmulator
 }
 

@@ -5,6 +5,8 @@ BeforeAll {
     $folder = $env:FHIRDEID_MODULE ? $env:FHIRDEID_MODULE : "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell"
     $module = "$folder/FhirDeid.PowerShell.psd1"
     Import-Module $module -Force
+    # Not into the journal of whoever runs the tests.
+    $env:FHIRDEID_JOURNAL = "$TestDrive/journal"
     $emulator = Start-FhirDeidEmulator -PatientCount 3
     $context = $emulator | Connect-FhirDeid -Emulator
     $published = New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig
@@ -12,6 +14,7 @@ BeforeAll {
 }
 
 AfterAll {
+    Remove-Item Env:FHIRDEID_JOURNAL
     Stop-FhirDeidEmulator
 }
 
@@ -32,6 +35,22 @@ Describe 'A de-identified export' {
         $files = $export | Receive-FhirExport -Destination "$TestDrive/live"
         ($files | Where-Object ResourceType -eq Patient).Count | Should -Be 3
         $files | ForEach-Object { (Get-FileHash $_.FullName).Hash | Should -Be $_.Sha256 }
+    }
+
+    It 'is verified without a connection, and told when it was changed' {
+        $export | Receive-FhirExport "$TestDrive/verified"
+        (Receive-FhirExport "$TestDrive/verified" -Verify).Count | Should -Be $export.Output.Count
+        Add-Content "$TestDrive/verified/Patient-1.ndjson" 'x'
+        { Receive-FhirExport "$TestDrive/verified" -Verify -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.FileChanged,*'
+    }
+
+    It 'is listed in any session' {
+        (Get-FhirExport | Where-Object JobId -eq $export.JobId).Status | Should -Be 'Completed'
+    }
+
+    It 'is what the next one goes on from' {
+        $next = $published | Start-FhirDeidExport -Container research -Since $export | Wait-FhirExport -WarningAction SilentlyContinue
+        $next.Request.Query | Should -Match "_since=$($export.TransactionTime.ToString('yyyy-MM-dd'))"
     }
 
     It 'is not downloaded with -WhatIf' {

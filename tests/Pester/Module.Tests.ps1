@@ -68,7 +68,7 @@ Describe 'Errors' {
 Describe 'Files on this machine' {
     It 'go through the pipeline by property name' {
         $config = New-AnonymizationConfig SafeHarbor
-        $results = New-FhirSampleData "$TestDrive/raw" -PatientCount 2 | Invoke-FhirDeid -Destination "$TestDrive/research" -Configuration $config
+        $results = New-FhirSampleData "$TestDrive/raw" -PatientCount 2 | Invoke-FhirDeid -Destination "$TestDrive/research" -Configuration $config -PassThru
         $results.Count | Should -Be (Get-ChildItem "$TestDrive/raw").Count
         Get-Content "$TestDrive/research/Patient.ndjson" | ForEach-Object { ($_ | ConvertFrom-Json).id | Should -Match '^[0-9a-f]{64}$' }
     }
@@ -78,7 +78,7 @@ Describe 'Files on this machine' {
         try {
             $null = New-FhirSampleData raw2 -PatientCount 1
             '{ "fhirPathRules": [ { "path": "Resource", "method": "redact" } ], "parameters": {} }' | Set-Content rules.json
-            (Invoke-FhirDeid ./raw2/Patient.ndjson -Destination out2 -Configuration ./rules.json).Resources | Should -Be 1
+            (Invoke-FhirDeid ./raw2/Patient.ndjson -Destination out2 -Configuration ./rules.json -PassThru).Resources | Should -Be 1
             'out2/Patient.ndjson' | Should -Exist
         }
         finally { Pop-Location }

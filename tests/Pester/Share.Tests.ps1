@@ -4,6 +4,8 @@
 BeforeAll {
     $folder = $env:FHIRDEID_MODULE ? $env:FHIRDEID_MODULE : "$PSScriptRoot/../../artifacts/Debug/FhirDeid.PowerShell"
     Import-Module "$folder/FhirDeid.PowerShell.psd1" -Force
+    # Not into the journal of whoever runs the tests.
+    $env:FHIRDEID_JOURNAL = "$TestDrive/journal"
     $emulator = Start-FhirDeidEmulator -PatientCount 3
     $null = $emulator | Connect-FhirDeid -Emulator
     $published = New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig
@@ -16,6 +18,7 @@ BeforeAll {
 }
 
 AfterAll {
+    Remove-Item Env:FHIRDEID_JOURNAL
     Stop-FhirDeidEmulator
 }
 

@@ -38,6 +38,9 @@ internal enum DateShiftScope
 /// <param name="Method">What happens.</param>
 internal sealed record ConfigurationRule(int Number, string Path, AnonymizationMethod Method)
 {
+    /// <summary>For a method that does not exist: its name, as written.</summary>
+    public string UnknownMethod { get; init; } = "";
+
     /// <summary>For substitute: the text of the new value, or null to remove the value.</summary>
     public string? ReplaceWith { get; init; }
 

@@ -162,7 +162,7 @@ internal sealed class ConfigurationReader
             if (known < 0)
             {
                 Error("MethodUnknown", $"Rule {number}: anonymization method '{method.GetString()}' is not supported.{Spelling.Question(method.GetString()!, Methods)}", $"Use one of {string.Join(", ", Methods)}. The service would find out only when half of the data is written.", number).For(text);
-                rules.Add(new ConfigurationRule(number, text, AnonymizationMethod.Unknown));
+                rules.Add(new ConfigurationRule(number, text, AnonymizationMethod.Unknown) { UnknownMethod = method.GetString()! });
                 continue;
             }
             ConfigurationRule rule = new(number, text, (AnonymizationMethod)known);

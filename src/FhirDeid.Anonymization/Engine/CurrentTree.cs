@@ -32,10 +32,11 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
     /// <summary>Runs the rules of a resource whose paths have to be evaluated, and notes where they lead.</summary>
     /// <param name="json">The document.</param>
     /// <param name="resource">Token of the resource.</param>
+    /// <param name="property">The element that holds it; null where it stands alone.</param>
     /// <param name="state">Its state by the automaton.</param>
     /// <param name="depth">How many resources are around it.</param>
     /// <exception cref="ResourceException">A path fails on it.</exception>
-    public void Evaluate(ReadOnlySpan<byte> json, int resource, PlanState state, int depth)
+    public void Evaluate(ReadOnlySpan<byte> json, int resource, FhirProperty? property, PlanState state, int depth)
     {
         foreach ((int index, ConfigurationRule rule, FhirPathExpression path) in plan.EvaluatedRules(state.Type))
         {
@@ -43,7 +44,7 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
             _found.Clear();
             try
             {
-                path.Select(Node(null, null, matches.Apply(state, _tokens[resource], depth), depth, resource, TreeNode.None), _found);
+                path.Select(Node(null, property, matches.Apply(state, _tokens[resource], depth), depth, resource, TreeNode.None), _found);
             }
             catch (FhirPathException exception)
             {
@@ -82,8 +83,9 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
         return Node(parent, place.Property, place.State, place.Depth, value, TwinOf(place.Parent, place.Property, value));
     }
 
-    /// <summary>An element.</summary>
-    public TreeNode Element(int index, PlanState state, int depth) => Node(null, _tokens[index].Property, state, depth, index, TreeNode.None);
+    /// <summary>An element, or the value that a twin belongs to.</summary>
+    public TreeNode Element(int index, PlanState state, int depth) => state.Type.Kind == FhirTypeKind.Primitive
+        ? Node(null, _tokens[index].Property, state, depth, TreeNode.None, index) : Node(null, _tokens[index].Property, state, depth, index, TreeNode.None);
 
     /// <summary>Token of the document's id and its place; 0 where it has none.</summary>
     public int DocumentId(ReadOnlySpan<byte> json, out ValuePlace place)
@@ -144,10 +146,11 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
 
     /// <summary>What a substitute makes of a node: its children afterwards, and those that it takes away.</summary>
     /// <param name="node">The node.</param>
+    /// <param name="substitute">The rule.</param>
     /// <param name="children">Receives the children that it has afterwards, those of one element together.</param>
     /// <param name="removed">Receives the others.</param>
-    public void AddReplaced(TreeNode node, List<IFhirPathNode> children, List<IFhirPathNode> removed) =>
-        AddReplaced(node, ReplacementOf(node)!, null, children, removed);
+    public void AddReplaced(TreeNode node, RuleReference substitute, List<IFhirPathNode> children, List<IFhirPathNode> removed) =>
+        AddReplaced(node, ReplacementOf(node) ?? plan.Replacement(substitute, node.Type), null, children, removed);
 
     private void Attach(ReadOnlySpan<byte> json, int depth, int rule)
     {
@@ -205,17 +208,40 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
             for (int i = 0; i < Math.Max(same.Length, element.Items.Length); i++)
             {
                 if (i >= element.Items.Length)
-                    (ContainsProtected(same[i], node) ? children : removed)?.Add(same[i]);
+                    KeepOrRemove(same[i], node, children, removed);
                 else if (i < same.Length && IsProtected(same[i], node))
                     children.Add(same[i]);
                 else if (i < same.Length && same[i].Property == element.Property)
                     children.Add(Node(node, element.Property, same[i].State, node.Depth, same[i].Value, same[i].Twin, element.Items[i]));
                 else
+                {
+                    if (i < same.Length)
+                        removed?.Add(same[i]);
                     children.Add(Node(node, element.Property, node.State.Child(plan, element.Property), node.Depth, TreeNode.None, TreeNode.None, element.Items[i]));
+                }
             }
         }
         foreach (TreeNode child in existing.Cast<TreeNode>())
-            (ContainsProtected(child, node) ? children : removed)?.Add(child);
+            KeepOrRemove(child, node, children, removed);
+    }
+
+    /// <summary>Removes a node that the replacement does not have; where something below it is protected, what stands around that.</summary>
+    private void KeepOrRemove(TreeNode child, TreeNode substituted, List<IFhirPathNode> children, List<IFhirPathNode>? removed)
+    {
+        if (ContainsProtected(child, substituted))
+            children.Add(child);
+        if (removed is null)
+            return;
+        List<IFhirPathNode> open = [child];
+        while (open.Count > 0)
+        {
+            TreeNode next = (TreeNode)open[^1];
+            open.RemoveAt(open.Count - 1);
+            if (!ContainsProtected(next, substituted))
+                removed.Add(next);
+            else if (!IsProtected(next, substituted))
+                AddExisting(next, null, open);
+        }
     }
 
     /// <summary>Whether an earlier rule than the substitute around it has decided a node: the substitute leaves it as it is.</summary>

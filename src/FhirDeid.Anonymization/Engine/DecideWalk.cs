@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Plan;
 using FhirDeid.Anonymization.Schema;
@@ -12,6 +13,8 @@ namespace FhirDeid.Anonymization.Engine;
 /// <remarks>Nothing passes unexamined: what the R4 model does not know is an error of the resource. Iterative, linear in the number of tokens.</remarks>
 internal sealed class DecideWalk : IDisposable
 {
+    private const string InstantFormat = "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz";
+
     private readonly AnonymizationPlan _plan;
     private readonly ValueMethods _methods;
     private readonly PrimitiveReader _primitives;
@@ -228,7 +231,7 @@ internal sealed class DecideWalk : IDisposable
         int depth = parent < 0 ? 0 : _resources[parent].Depth + 1;
         _resources[_resourceCount] = new ResourceContext { Type = type, Parent = parent, Depth = depth, IsContained = property?.Name == "contained" };
         token.Resource = _resourceCount;
-        _tree.Evaluate(json, index, state, depth);
+        _tree.Evaluate(json, index, property, state, depth);
         Push(index, Matched(state, token, _resourceCount), _resourceCount++);
         _frames[_depth - 1].IsResource = true;
     }
@@ -275,6 +278,8 @@ internal sealed class DecideWalk : IDisposable
             : frame.IsChanged || token.HasWhiteSpace ? TokenAction.Descend : TokenAction.Copy;
         if (isSubstituted)
             _substitution.Write(json, tokens, frame.Token, frame.State, frame.Resource);
+        else if (token.Kind == JsonTokenType.StartObject && frame.State is { Method: AnonymizationMethod.Substitute, IsMatched: true, Type.Kind: FhirTypeKind.Primitive })
+            _substitution.RecordTwin(json, tokens, frame.Token, frame.State, frame.Resource);
         Finish(tokens, frame.Token);
     }
 
@@ -455,6 +460,11 @@ internal sealed class DecideWalk : IDisposable
             resource.Meta = 0;
             return;
         }
+        if (tokens[resource.Meta].Action == TokenAction.Replace)
+        {
+            AddLabels(ref tokens[resource.Meta], resource.NewLabels);
+            return;
+        }
         tokens[resource.Meta].Action = TokenAction.Descend;
         tokens[resource.Meta].Resource = frame.Resource;
         for (int i = resource.Meta + 1; i < tokens[resource.Meta].Next; i = tokens[i].Next)
@@ -476,7 +486,7 @@ internal sealed class DecideWalk : IDisposable
             return;
         token.Action = TokenAction.Replace;
         token.ArenaStart = Arena.Length;
-        Arena.Append(Encoding.ASCII.GetBytes($"\"{instant.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz", CultureInfo.InvariantCulture)}\""));
+        Arena.Append(Encoding.ASCII.GetBytes($"\"{instant.ToString(InstantFormat, CultureInfo.InvariantCulture)}\""));
         token.ArenaLength = Arena.Length - token.ArenaStart;
     }
 
@@ -486,6 +496,8 @@ internal sealed class DecideWalk : IDisposable
         Operations existing = Operations.None;
         if (meta == 0 || !tokens[meta].IsWritten)
             return existing;
+        if (tokens[meta].Action == TokenAction.Replace)
+            return Replaced(tokens[meta])["security"]?.AsArray().Aggregate(existing, (labels, coding) => labels | Label(coding!)) ?? existing;
         for (int i = meta + 1; i < tokens[meta].Next; i = tokens[i].Next)
         {
             if (tokens[i].Property?.Name != "security" || !tokens[i].IsWritten)
@@ -500,8 +512,31 @@ internal sealed class DecideWalk : IDisposable
         return existing;
     }
 
+    /// <summary>Adds labels to a meta that a substitute has given.</summary>
+    private void AddLabels(ref Token meta, Operations labels)
+    {
+        JsonNode replaced = Replaced(meta);
+        JsonArray security = replaced["security"]?.AsArray() ?? [];
+        foreach (SecurityLabel label in SecurityLabel.All.Where(label => (labels & label.Operation) != 0))
+            security.Add(JsonNode.Parse(label.Json));
+        if (security.Parent is null)
+            replaced["security"] = security;
+        if ((string?)replaced["lastUpdated"] is { Length: > 19 } text && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
+            replaced["lastUpdated"] = instant.ToString(InstantFormat, CultureInfo.InvariantCulture);
+        meta.ArenaStart = Arena.Length;
+        Arena.Append(JsonSerializer.SerializeToUtf8Bytes(replaced, Redaction.RelaxedJson));
+        meta.ArenaLength = Arena.Length - meta.ArenaStart;
+    }
+
+    private JsonNode Replaced(in Token token) => JsonNode.Parse(Arena.Slice(token.ArenaStart, token.ArenaLength))!;
+
+    private static Operations Label(JsonNode coding) =>
+        Label(Encoding.UTF8.GetBytes((string?)coding["system"] ?? ""), Encoding.UTF8.GetBytes((string?)coding["code"] ?? ""));
+
     private Operations Label(ReadOnlySpan<byte> json, Span<Token> tokens, int coding)
     {
+        if (tokens[coding].Action == TokenAction.Replace)
+            return Label(Replaced(tokens[coding]));
         byte[] system = [], code = [];
         for (int i = coding + 1; i < tokens[coding].Next; i = tokens[i].Next)
         {
@@ -512,6 +547,11 @@ internal sealed class DecideWalk : IDisposable
             else if (tokens[i].Property!.Name == "code")
                 code = WrittenText(json, tokens[i]);
         }
+        return Label(system, code);
+    }
+
+    private static Operations Label(ReadOnlySpan<byte> system, ReadOnlySpan<byte> code)
+    {
         foreach (SecurityLabel label in SecurityLabel.All)
         {
             if (label.Code.AsSpan().SequenceEqual(code) && (system.Length == 0 || label.System.AsSpan().SequenceEqual(system)))

@@ -65,6 +65,10 @@ internal readonly ref struct FhirDate
         return text.Length == 8 || text.Length > 9 && text[8] == '.' && !text[9..].ContainsAnyExceptInRange((byte)'0', (byte)'9');
     }
 
+    /// <summary>Whether a text that is a dateTime has everything that an instant needs: a time with seconds, and a zone.</summary>
+    public static bool IsInstant(ReadOnlySpan<byte> text) =>
+        text.Length >= "yyyy-MM-ddThh:mm:ssZ".Length && text[16] == ':' && (text[^1] == 'Z' || text[^6] is (byte)'+' or (byte)'-');
+
     private static bool IsZone(ReadOnlySpan<byte> text) => text.SequenceEqual("Z"u8)
         || text.Length == 6 && text[0] is (byte)'+' or (byte)'-' && text[3] == ':' && TryNumber(text, 1, 2, out int hour) && hour <= 14 && TryNumber(text, 4, 2, out int minute) && minute <= 59;
 

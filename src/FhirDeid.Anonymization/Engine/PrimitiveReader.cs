@@ -85,6 +85,20 @@ internal sealed class PrimitiveReader
         _ => true,
     };
 
+    /// <summary>Whether a text may be written as a value of a primitive type: what the service accepts and FHIR does not, such as a year for an instant, is no value here.</summary>
+    public static bool IsValid(string text, FhirType type)
+    {
+        byte[] utf8 = Encoding.UTF8.GetBytes(text);
+        return IsValid(utf8, type.Syntax) && type.Name switch
+        {
+            "instant" => FhirDate.IsInstant(utf8),
+            "dateTime" => utf8.Length <= 10 || FhirDate.IsInstant(utf8),
+            "positiveInt" => text[0] != '-' && text.AsSpan().ContainsAnyExcept('0', '+'),
+            "unsignedInt" => text[0] != '-',
+            _ => true,
+        };
+    }
+
     /// <summary>Writes a number or boolean the way the service writes it: no quotes, no exponent, no −0, at most 29 digits.</summary>
     public static void WriteCanonical(ReadOnlySpan<byte> text, FhirType type, Arena arena)
     {

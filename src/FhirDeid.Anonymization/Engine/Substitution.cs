@@ -1,4 +1,5 @@
 using System.Text.Json;
+using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.FhirPath;
 using FhirDeid.Anonymization.Plan;
 using FhirDeid.Anonymization.Schema;
@@ -23,29 +24,43 @@ internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods,
         token.Action = hasContent ? TokenAction.Replace : TokenAction.Drop;
         token.ArenaStart = start;
         token.ArenaLength = methods.Arena.Length - start;
-        if (state.DecidedBy.Hops == 0 && plan.LookupsAfter(state.DecidedBy.Rule) is { Count: > 0 } lookups)
-            RecordRemoved(json, tokens, removed, lookups, resource);
+        RecordRemoved(json, tokens, removed, state.DecidedBy, resource);
+    }
+
+    /// <summary>Notes what goes with the twin of a value that a substitute replaces.</summary>
+    public void RecordTwin(ReadOnlySpan<byte> json, Span<Token> tokens, int index, PlanState state, int resource)
+    {
+        List<IFhirPathNode> removed = [];
+        int depth = decided.Resources[resource].Depth;
+        using CurrentTree.Moment before = tree.At(json, depth - state.DecidedBy.Hops, state.DecidedBy.Rule + 1);
+        tree.AddReplaced(tree.Element(index, state, depth), state.DecidedBy, [], removed);
+        RecordRemoved(json, tokens, removed, state.DecidedBy, resource);
     }
 
     private bool TryWriteObject(ReadOnlySpan<byte> json, Span<Token> tokens, TreeNode node, List<IFhirPathNode> removed)
     {
         List<IFhirPathNode> children = [];
-        tree.AddReplaced(node, children, removed);
+        tree.AddReplaced(node, node.State.DecidedBy, children, removed);
         Arena arena = methods.Arena;
         int start = arena.Length;
         arena.Append((byte)'{');
         bool hasContent = false;
+        bool isExtension = node.Type.Name == "Extension";
         for (int first = 0, next; first < children.Count; first = next)
         {
             FhirProperty property = ((TreeNode)children[first]).Property!;
             for (next = first + 1; next < children.Count && ((TreeNode)children[next]).Property == property;)
                 next++;
             List<TreeNode> items = [.. children[first..next].Cast<TreeNode>()];
-            hasContent |= TryWriteElement(json, tokens, property, items, removed, isTwin: false, hasContent);
+            bool isWritten = TryWriteElement(json, tokens, property, items, removed, isTwin: false, hasContent);
+            hasContent |= isWritten;
+            // As anywhere: an extension without url goes as a whole, unless it holds another that stays.
+            isExtension &= !(isWritten && property.Name is ("url" or "extension"));
             if (property.IsPrimitive)
                 hasContent |= TryWriteElement(json, tokens, property, items, removed, isTwin: true, hasContent);
         }
         arena.Append((byte)'}');
+        hasContent &= !isExtension;
         if (!hasContent)
             arena.Truncate(start);
         return hasContent;
@@ -105,23 +120,35 @@ internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods,
             return replacement.Value is not null;
         }
         int token = isTwin ? item.Twin : item.Value;
-        if (token == TreeNode.None || !tokens[token].IsWritten)
+        if (token == TreeNode.None)
+            return isValue && item.State.Method == AnonymizationMethod.Substitute && methods.TrySubstitute(item.State);
+        if (!tokens[token].IsWritten)
             return false;
         _write.RunPart(json, tokens, token, decided, methods.Arena);
         return true;
     }
 
     /// <summary>What a substitute takes away is still met by later searches of the whole resource: they change nothing any more, and are recorded.</summary>
-    private void RecordRemoved(ReadOnlySpan<byte> json, Span<Token> tokens, List<IFhirPathNode> removed, IReadOnlyList<(int Rule, PathStep Search)> lookups, int resource)
+    private void RecordRemoved(ReadOnlySpan<byte> json, Span<Token> tokens, List<IFhirPathNode> removed, RuleReference substitute, int resource)
     {
-        List<(TreeNode Node, (int Rule, PathStep Search)[] Met)> open = [.. removed.Cast<TreeNode>().Select(node => (node, Array.Empty<(int, PathStep)>()))];
+        if (substitute.Hops > 0 || plan.LookupsAfter(substitute.Rule) is not { Count: > 0 } lookups)
+            return;
+        List<(TreeNode Node, TreeNode? Parent, int[] Met)> open = [.. removed.Cast<TreeNode>().Select(node => (node, (TreeNode?)null, Array.Empty<int>()))];
         List<IFhirPathNode> children = [];
         while (open.Count > 0)
         {
-            (TreeNode node, (int Rule, PathStep Search)[] met) = open[^1];
+            (TreeNode node, TreeNode? parent, int[] met) = open[^1];
             open.RemoveAt(open.Count - 1);
-            (int Rule, PathStep Search)[] here = [.. lookups.Where(lookup => met.Contains(lookup) || (lookup.Search.Kind == StepKind.NodesByType ? node.Type.Name : node.Name) == lookup.Search.Name)];
-            if (node.Value != TreeNode.None && node.Type.Kind == FhirTypeKind.Primitive && plan.FirstActing(here.Select(lookup => lookup.Rule), node.Type) is { } state)
+            if (node.State.Reached.Contains(substitute))
+            {
+                // The substitute leads here as well, and has acted on it, for nothing.
+                children.Clear();
+                tree.AddReplaced(node, substitute, [], children);
+                open.AddRange(children.Cast<TreeNode>().Select(child => (child, (TreeNode?)null, Array.Empty<int>())));
+                continue;
+            }
+            int[] here = [.. lookups.Where(lookup => met.Contains(lookup.Rule) || (lookup.Child is null ? Meets(lookup.Search, node) : lookup.Child == node.Name && parent is not null && Meets(lookup.Search, parent))).Select(lookup => lookup.Rule)];
+            if (node.Value != TreeNode.None && node.Type.Kind == FhirTypeKind.Primitive && plan.FirstActing(here, node.Type) is { } state)
             {
                 Token token = tokens[node.Value];
                 tokens[node.Value].Operation = Operations.None;
@@ -133,7 +160,9 @@ internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods,
             }
             children.Clear();
             tree.AddExisting(node, null, children);
-            open.AddRange(children.Cast<TreeNode>().Select(child => (child, here)));
+            open.AddRange(children.Cast<TreeNode>().Select(child => (child, (TreeNode?)node, here)));
         }
     }
+
+    private static bool Meets(PathStep search, TreeNode node) => (search.Kind == StepKind.NodesByType ? node.Type.Name : node.Name) == search.Name;
 }

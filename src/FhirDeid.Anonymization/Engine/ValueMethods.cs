@@ -121,13 +121,13 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
             if (tokens[i].Kind is JsonTokenType.Number or JsonTokenType.String && Primitives.Name(json, tokens[i]).SequenceEqual("value"u8))
                 return state;
         }
-        return state.WithoutDecision(plan);
+        return state.WithoutPerturb(plan);
     }
 
     /// <summary>Writes the replacement that the rule gives. What lies below the node that the rule names is removed, and so is a value of a type that the replacement does not fit.</summary>
     public bool TrySubstitute(PlanState state)
     {
-        if (!state.IsMatched || plan.Rule(state.DecidedBy).ReplaceWith is not { Length: > 0 } text || !PrimitiveReader.IsValid(Encoding.UTF8.GetBytes(text), state.Type.Syntax))
+        if (!state.IsMatched || plan.Rule(state.DecidedBy).ReplaceWith is not { Length: > 0 } text || !PrimitiveReader.IsValid(text, state.Type))
             return false;
         PrimitiveReader.WriteValue(text, state.Type, Arena);
         return true;
@@ -216,7 +216,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
             {
                 if (!@case.Condition.IsTrue(value))
                     continue;
-                if (!@case.Value.TrySingle(value, out FhirPathValue result) || result.Text is not { Length: > 0 } text || !PrimitiveReader.IsValid(Encoding.UTF8.GetBytes(text), state.Type.Syntax))
+                if (!@case.Value.TrySingle(value, out FhirPathValue result) || result.Text is not { Length: > 0 } text || !PrimitiveReader.IsValid(text, state.Type))
                     return false;
                 start = Arena.Length;
                 PrimitiveReader.WriteValue(text, state.Type, Arena);

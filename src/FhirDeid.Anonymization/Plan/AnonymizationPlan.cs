@@ -31,8 +31,8 @@ internal sealed class AnonymizationPlan
     /// <param name="Cases">The cases of generalize.</param>
     private sealed record RuleEntry(ConfigurationRule Rule, RulePath Path, (PathAlternative Alternative, int First)[] Starts, FhirPathExpression? Evaluated, GeneralizeCase[] Cases)
     {
-        /// <summary>The search of the whole resource that is all of its path, if it is.</summary>
-        public PathStep? Lookup => Starts is [{ Alternative: { IsLookup: true, Steps: [var search] } }] ? search : null;
+        /// <summary>The steps of a path that is a search of the whole resource.</summary>
+        public IReadOnlyList<PathStep>? Lookup => Starts is [{ Alternative: { IsLookup: true, Steps: var steps } }] ? steps : null;
     }
 
     /// <summary>Compiles a configuration.</summary>
@@ -73,9 +73,9 @@ internal sealed class AnonymizationPlan
         return known;
     }
 
-    /// <summary>Rules behind one that search the whole resource by type or by name, and nothing else.</summary>
-    public IReadOnlyList<(int Rule, PathStep Search)> LookupsAfter(int rule) =>
-        [.. _rules.Select((entry, index) => (Index: index, entry.Lookup)).Where(r => r.Index > rule && r.Lookup is not null).Select(r => (r.Index, r.Lookup!.Value))];
+    /// <summary>Rules behind one whose path is a search of the whole resource by type or by name, perhaps with one element of what it meets.</summary>
+    public IReadOnlyList<(int Rule, PathStep Search, string? Child)> LookupsAfter(int rule) =>
+        [.. _rules.Select((entry, index) => (Index: index, entry.Lookup)).Where(r => r.Index > rule && r.Lookup is not null).Select(r => (r.Index, r.Lookup![0], r.Lookup.ElementAtOrDefault(1).Name))];
 
     /// <summary>State of a node that the first of some rules decides whose method acts on its type; null where none does.</summary>
     public PlanState? FirstActing(IEnumerable<int> rules, FhirType type)
@@ -83,17 +83,22 @@ internal sealed class AnonymizationPlan
         foreach (RuleReference rule in rules.Select(rule => new RuleReference(0, rule)))
         {
             if (ActsOn(rule, type))
-                return Intern(type, [rule], [], [rule]);
+                return Intern(type, [rule], [], [rule], [rule]);
         }
         return null;
     }
 
-    /// <summary>What a substitute puts in the place of an element of some type: nothing where its replacement does not fit the type.</summary>
+    /// <summary>What a substitute puts in the place of an element of some type: nothing where it gives a text and the type is an object, or the other way round.</summary>
+    /// <exception cref="ResourceException">It gives an object that does not fit the type.</exception>
     public Replacement Replacement(RuleReference reference, FhirType type) => _replacements.GetOrAdd((reference.Rule, type.Index), _ =>
     {
         try
         {
             return ReadReplacement(Rule(reference), type);
+        }
+        catch (FormatException exception) when (type.Kind == FhirTypeKind.Complex && Rule(reference).ReplaceWithObject is not null)
+        {
+            throw new ResourceException($"the replacement of rule {Rule(reference).Number} does not fit: {exception.Message}", Rule(reference));
         }
         catch (FormatException)
         {
@@ -111,7 +116,7 @@ internal sealed class AnonymizationPlan
         if (known is null)
         {
             Arrivals arrivals = new(this, []);
-            Start(resourceType, arrivals);
+            Start(resourceType, "", arrivals);
             Volatile.Write(ref _roots[resourceType.Index], known = Intern(resourceType, arrivals));
         }
         return known;
@@ -140,11 +145,11 @@ internal sealed class AnonymizationPlan
             }
         }
         if (isResource)
-            Start(type, arrivals);
+            Start(type, property.Name, arrivals);
         return Intern(type, arrivals);
     }
 
-    private void Start(FhirType resourceType, Arrivals arrivals)
+    private void Start(FhirType resourceType, string name, Arrivals arrivals)
     {
         for (int rule = 0; rule < _rules.Length; rule++)
         {
@@ -153,8 +158,8 @@ internal sealed class AnonymizationPlan
                 continue;
             if (entry.Rule.Method == AnonymizationMethod.Unknown)
             {
-                throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Rule {entry.Rule.Number}, which applies to {resourceType.Name}, has a method that does not exist.",
-                    "Correct the rule; Test-AnonymizationConfig lists the methods.");
+                throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Anonymization method {entry.Rule.UnknownMethod} not supported.",
+                    $"Correct rule {entry.Rule.Number}, which applies to {resourceType.Name}; Test-AnonymizationConfig lists the methods.");
             }
             foreach ((PathAlternative alternative, int first) in entry.Starts)
             {
@@ -163,21 +168,21 @@ internal sealed class AnonymizationPlan
                 if (alternative.IsLookup)
                     arrivals.Stay(0, rule, first);
                 else
-                    arrivals.Arrive(0, rule, first, "", resourceType);
+                    arrivals.Arrive(0, rule, first, name, resourceType);
             }
         }
     }
 
-    /// <summary>The state of a node without the rule that decides it.</summary>
-    public PlanState WithoutDecision(PlanState state) =>
-        Intern(state.Type, [.. state.Claims.Where(claim => claim != state.DecidedBy)], state.Threads, matched: []);
+    /// <summary>The state of a Quantity that has no number: no perturb decides it, though each still claims what lies below.</summary>
+    public PlanState WithoutPerturb(PlanState state) =>
+        Intern(state.Type, state.Claims, state.Threads, state.Matched, state.Reached, hasNumber: false);
 
     /// <summary>The state of a node with one more rule that leads to it.</summary>
     public PlanState With(PlanState state, RuleReference rule)
     {
         if (state.Claims.Any(claim => (claim.Hops, claim.Rule) == (rule.Hops, rule.Rule)))
-            return state;
-        return Intern(state.Type, Sort(state.Claims.Append(rule)), state.Threads, state.IsMatched ? [rule, state.DecidedBy] : [rule]);
+            return Intern(state.Type, state.Claims, state.Threads, state.Matched, [.. state.Reached, rule]);
+        return Intern(state.Type, Sort(state.Claims.Append(rule)), state.Threads, [.. state.Matched, rule], [.. state.Reached, rule]);
     }
 
     /// <summary>The first rule to run first, up to one that acts on every type.</summary>
@@ -188,15 +193,16 @@ internal sealed class AnonymizationPlan
         return last < 0 ? all : all[..(last + 1)];
     }
 
-    private PlanState Intern(FhirType type, Arrivals arrivals) => Intern(type, arrivals.Claims(), arrivals.Threads(), arrivals.Matched);
+    private PlanState Intern(FhirType type, Arrivals arrivals) => Intern(type, arrivals.Claims(), arrivals.Threads(), arrivals.Matched, arrivals.Reached);
 
-    private PlanState Intern(FhirType type, RuleReference[] claims, Thread[] threads, HashSet<RuleReference> matched)
+    private PlanState Intern(FhirType type, RuleReference[] claims, Thread[] threads, IEnumerable<RuleReference> matched, IEnumerable<RuleReference> reached, bool hasNumber = true)
     {
-        int first = Array.FindIndex(claims, claim => ActsOn(claim, type));
+        int first = Array.FindIndex(claims, claim => (hasNumber || Method(claim) != AnonymizationMethod.Perturb || claim.HoldsAll) && ActsOn(claim, type));
         RuleReference decidedBy = first < 0 ? RuleReference.None : claims[first];
-        bool isMatched = matched.Contains(decidedBy);
-        string key = $"{type.Index}|{string.Join(';', claims)}|{isMatched}|{string.Join(';', threads.Select(t => $"{t.Hops},{t.Rule},{t.Step}"))}";
-        return _states.GetOrAdd(key, _ => new PlanState(type, decidedBy, first < 0 ? AnonymizationMethod.Keep : Method(decidedBy), isMatched, claims, threads));
+        RuleReference[] matchedClaims = [.. claims.Where(matched.Contains)];
+        RuleReference[] reachedClaims = [.. claims.Where(reached.Contains)];
+        string key = $"{type.Index}|{decidedBy}|{string.Join(';', claims)}|{string.Join(';', matchedClaims)}|{string.Join(';', reachedClaims)}|{string.Join(';', threads.Select(t => $"{t.Hops},{t.Rule},{t.Step}"))}";
+        return _states.GetOrAdd(key, _ => new PlanState(type, decidedBy, first < 0 ? AnonymizationMethod.Keep : Method(decidedBy), matchedClaims, reachedClaims, claims, threads));
     }
 
     /// <summary>What the children of a node inherit. A Quantity whose number perturb moves is perturb's as a whole: unit and code are safe from later rules.</summary>
@@ -287,7 +293,7 @@ internal sealed class AnonymizationPlan
     {
         if (type.Kind == FhirTypeKind.Primitive)
         {
-            if (rule.ReplaceWithObject is not null || rule.ReplaceWith is { } text && !PrimitiveReader.IsValid(System.Text.Encoding.UTF8.GetBytes(text), type.Syntax))
+            if (rule.ReplaceWithObject is not null || rule.ReplaceWith is { Length: > 0 } text && !PrimitiveReader.IsValid(text, type))
                 throw new FormatException($"the replacement is not a FHIR {type.Name}");
             return Plan.Replacement.Empty;
         }
@@ -314,7 +320,7 @@ internal sealed class AnonymizationPlan
         {
             at = step.Kind switch
             {
-                StepKind.Child => at.SelectMany(t => t is null ? [null] : t.Properties.Where(p => p.Name == step.Name).Select(p => p.Type)),
+                StepKind.Child => at.SelectMany(t => t is null ? FhirModel.R4.Types.Where(type => type.Kind == FhirTypeKind.Resource) : [t]).SelectMany(t => t.Properties).Where(p => p.Name == step.Name).Select(p => p.Type),
                 StepKind.OfType => at.Where(t => t is null || t.Name == step.Name),
                 StepKind.NodesByType => at.Any() ? FhirModel.R4.Types.Where(t => t.Name == step.Name) : [],
                 _ => at.Any() ? FhirModel.R4.Types.SelectMany(t => t.Properties).Where(p => p.Name == step.Name).Select(p => p.Type) : [],
@@ -329,8 +335,11 @@ internal sealed class AnonymizationPlan
     {
         private readonly SortedSet<(int NegatedHops, int Rule, int Step)> _threads = [];
 
-        /// <summary>Rules whose path leads to the node itself and not only to an ancestor.</summary>
+        /// <summary>Rules whose path leads to the node and to no ancestor.</summary>
         public HashSet<RuleReference> Matched { get; } = [];
+
+        /// <summary>Rules whose path leads to the node.</summary>
+        public HashSet<RuleReference> Reached { get; } = [];
 
         public Thread[] Threads() => [.. _threads.Select(t => new Thread(-t.NegatedHops, t.Rule, t.Step))];
 
@@ -345,6 +354,7 @@ internal sealed class AnonymizationPlan
             if (step == Accept)
             {
                 RuleReference reference = new(hops, rule);
+                Reached.Add(reference);
                 if (!inherited.Contains(reference))
                     Matched.Add(reference);
                 return;

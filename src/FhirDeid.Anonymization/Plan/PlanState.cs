@@ -16,10 +16,10 @@ internal readonly record struct RuleReference(int Hops, int Rule, bool HoldsAll 
 internal readonly record struct Thread(int Hops, int Rule, int Step);
 
 /// <summary>One kind of node: an R4 type, the rule that decides it, and the positions of rule paths that are alive there.</summary>
-internal sealed class PlanState(FhirType type, RuleReference decidedBy, AnonymizationMethod method, bool isMatched, RuleReference[] claims, Thread[] threads)
+internal sealed class PlanState(FhirType type, RuleReference decidedBy, AnonymizationMethod method, RuleReference[] matched, RuleReference[] reached, RuleReference[] claims, Thread[] threads)
 {
     private readonly PlanState?[] _children = new PlanState?[type.Properties.Count];
-    private PlanState? _withoutDecision;
+    private PlanState? _withoutPerturb;
     private volatile Dictionary<(int Property, int ResourceType), PlanState> _resources = [];
     private volatile Dictionary<RuleReference, PlanState> _matched = [];
 
@@ -34,8 +34,14 @@ internal sealed class PlanState(FhirType type, RuleReference decidedBy, Anonymiz
     /// <summary>Rules that match the node or an ancestor within its resource, the first to run first, up to one whose method acts on every type: what its children inherit.</summary>
     public RuleReference[] Claims { get; } = claims;
 
-    /// <summary>Whether that rule's path leads to the node itself, and not only to an ancestor.</summary>
-    public bool IsMatched { get; } = isMatched;
+    /// <summary>Whether that rule's path leads to the node itself, and to no ancestor.</summary>
+    public bool IsMatched { get; } = matched.Contains(decidedBy);
+
+    /// <summary>Claims whose path leads to the node and to no ancestor.</summary>
+    public RuleReference[] Matched { get; } = matched;
+
+    /// <summary>Claims whose path leads to the node, and perhaps to an ancestor as well.</summary>
+    public RuleReference[] Reached { get; } = reached;
 
     public Thread[] Threads { get; } = threads;
 
@@ -68,6 +74,6 @@ internal sealed class PlanState(FhirType type, RuleReference decidedBy, Anonymiz
         return state;
     }
 
-    /// <summary>State of the same node if the rule that decides it had not matched: for a method that finds nothing there to act on.</summary>
-    public PlanState WithoutDecision(AnonymizationPlan plan) => _withoutDecision ??= plan.WithoutDecision(this);
+    /// <summary>State of the same node where it is a Quantity without a number.</summary>
+    public PlanState WithoutPerturb(AnonymizationPlan plan) => _withoutPerturb ??= plan.WithoutPerturb(this);
 }

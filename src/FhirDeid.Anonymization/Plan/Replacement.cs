@@ -49,10 +49,10 @@ internal sealed class Replacement
     {
         string text = value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
         bool isScalar = value.ValueKind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False;
-        if (!isScalar || text.Length == 0 || !PrimitiveReader.IsValid(Encoding.UTF8.GetBytes(text), property.Type!.Syntax))
+        if (!isScalar || text.Length == 0 || !PrimitiveReader.IsValid(text, property.Type!))
             throw new FormatException($"'{property}' needs a FHIR {property.Type!.Name}");
         Arena arena = new();
-        PrimitiveReader.WriteValue(text, property.Type, arena);
+        PrimitiveReader.WriteValue(text, property.Type!, arena);
         return arena.Slice(0, arena.Length).ToArray();
     }
 }

@@ -100,7 +100,7 @@ internal sealed class ResourcePreview : IResourcePreview
         if (token.Kind == JsonTokenType.StartObject)
         {
             if (AnonymizationPlan.IsPerturbedQuantity(state) && !HasValue(index))
-                state = state.WithoutDecision(_plan);
+                state = state.WithoutPerturb(_plan);
             if (token.Action == TokenAction.Replace)
                 Add(json, token, state, place);
             else

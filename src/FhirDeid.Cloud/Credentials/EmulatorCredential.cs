@@ -41,7 +41,7 @@ internal sealed class EmulatorCredential(Uri tokenEndpoint, string clientId, Htt
             throw new FhirDeidException("EndpointUnreachable", FhirDeidErrorCategory.ConnectionError,
                 $"The emulator's token endpoint {tokenEndpoint} cannot be reached: {ConnectionFailure.Reason(e)}.",
                 "Look whether the emulator still runs (Get-FhirDeidEmulator), or start one with Start-FhirDeidEmulator.",
-                tokenEndpoint, ConnectionFailure.Http(e));
+                tokenEndpoint, ConnectionFailure.Http(e)) { IsTransient = true };
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed class EntraCredential(TokenCredential inner, string advice) : To
         {
             // The cause is not kept: below it lie the identity provider's whole answers.
             throw new FhirDeidException("AuthenticationFailed", FhirDeidErrorCategory.AuthenticationError,
-                $"No token for {requestContext.Scopes[0]}: {ServiceText.OneLine(e.Message)}", advice);
+                $"No token for {requestContext.Scopes[0]}: {ServiceText.OneLine(e.Message)}", advice) { IsTransient = ConnectionFailure.Is(e, cancellationToken) };
         }
     }
 

@@ -3,7 +3,7 @@ using Azure.Core;
 
 namespace FhirDeid.Cloud.Credentials;
 
-/// <summary>Keeps each audience's token and asks for a new one five minutes before it ends.</summary>
+/// <summary>Keeps each audience's token and asks for a new one five minutes before it ends, or when the request has claims: the one it had was refused.</summary>
 internal abstract class RenewedCredential : TokenCredential
 {
     private static readonly TimeSpan Margin = TimeSpan.FromMinutes(5);
@@ -18,7 +18,7 @@ internal abstract class RenewedCredential : TokenCredential
     {
         // Two callers may both find the token too old and both ask: harmless, and a request that never ends cannot lock out the next one.
         string scope = requestContext.Scopes[0];
-        if (_tokens.TryGetValue(scope, out AccessToken known) && known.ExpiresOn - Margin > DateTimeOffset.UtcNow) return known;
+        if (requestContext.Claims is null && _tokens.TryGetValue(scope, out AccessToken known) && known.ExpiresOn - Margin > DateTimeOffset.UtcNow) return known;
         string audience = scope.EndsWith("/.default", StringComparison.Ordinal) ? scope[..^"/.default".Length] : scope;
         return _tokens[scope] = await RequestAsync(audience, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
     }

@@ -3,12 +3,15 @@ using System.Text.Json;
 
 namespace FhirDeid.Cloud.Fhir;
 
-/// <summary>The manifest of a finished export (FHIR Bulk Data Access, Complete Status), with the <c>issues</c> and <c>count</c> that Azure adds.</summary>
+/// <summary>The manifest of a finished export (FHIR Bulk Data Access, Complete Status), with the <c>issues</c> and <c>count</c> that Azure adds. It comes on one page, or on several that lead on by a link.</summary>
 internal static class ExportManifest
 {
-    /// <summary>Writes what a manifest says into an export. Unknown fields are let pass; known ones must be what they should be.</summary>
+    /// <summary>Writes what a page of a manifest says into an export. Unknown fields are let pass; known ones must be what they should be.</summary>
+    /// <param name="body">The page.</param>
+    /// <param name="export">Takes what it says; files are added to those of earlier pages.</param>
+    /// <returns>The next page, or null.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ManifestInvalid</c>.</exception>
-    public static void Read(BinaryData body, FhirExport export)
+    public static Uri? Read(BinaryData body, FhirExport export)
     {
         try
         {
@@ -18,24 +21,22 @@ internal static class ExportManifest
             if (!DateTimeOffset.TryParse(OperationOutcome.String(manifest, "transactionTime"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time))
                 throw Invalid(export, "transactionTime is missing or no instant");
             export.TransactionTime = time;
-            export.Request = Uri.TryCreate(OperationOutcome.String(manifest, "request"), UriKind.Absolute, out Uri? request) ? request : null;
+            export.Request ??= Uri.TryCreate(OperationOutcome.String(manifest, "request"), UriKind.Absolute, out Uri? request) ? request : null;
+            export.RequiresAccessToken |= manifest.TryGetProperty("requiresAccessToken", out JsonElement required) && required.ValueKind == JsonValueKind.True;
             Complete(export);
-            export.Output = [.. Entries(manifest, "output", export, required: true).Select(entry => File(entry, export))];
-            List<string> issues = [];
-            foreach (JsonElement issue in Entries(manifest, "issues", export))
-                issues.Add(ServiceText.OneLine($"{OperationOutcome.String(issue, "severity")} {OperationOutcome.String(issue, "code")}: {OperationOutcome.IssueText(issue)}"));
-            foreach (JsonElement error in Entries(manifest, "error", export).Concat(Entries(manifest, "outcome", export)))
-                issues.Add(ServiceText.OneLine("The service wrote a file of errors: " + OperationOutcome.String(error, "url")));
-            if (Entries(manifest, "link", export).Any(link => OperationOutcome.String(link, "relation") == "next"))
-                issues.Add("The manifest goes on on further pages, which are not read: the list of files is not complete.");
-            if (export.Request is { } served && Level(served) != (export.Level, export.GroupId))
-                issues.Add($"The service exported at another level than was asked for ({Level(served).Level} {Level(served).GroupId}): the files may hold other patients' data.");
-            bool confirmed = Confirms(export);
-            if (!confirmed)
-                issues.Insert(0, $"The service does not confirm configuration '{export.ConfigName}' with ETag {export.ConfigETag}: the files may hold identified data. Look into them only where that is allowed, and delete them.");
-            export.Issues = [.. issues];
-            export.Status = !confirmed ? FhirExportStatus.NotDeidentified
-                : issues.Count > 0 ? FhirExportStatus.CompletedWithErrors : FhirExportStatus.Completed;
+            export.Output = [.. export.Output, .. Entries(manifest, "output", export, required: true).Select(entry => File(entry, export))];
+            export.DeletedOutput = [.. export.DeletedOutput, .. Entries(manifest, "deleted", export).Select(entry => File(entry, export))];
+            JsonElement[] errors = [.. Entries(manifest, "error", export), .. Entries(manifest, "outcome", export)];
+            export.ErrorOutput = [.. export.ErrorOutput, .. errors.Select(entry => File(entry, export))];
+            export.Issues =
+            [
+                .. export.Issues,
+                .. Entries(manifest, "issues", export).Select(issue => ServiceText.OneLine($"{OperationOutcome.String(issue, "severity")} {OperationOutcome.String(issue, "code")}: {OperationOutcome.IssueText(issue)}")),
+                .. errors.Select(error => ServiceText.OneLine("The service wrote a file of errors: " + OperationOutcome.String(error, "url"))),
+            ];
+            return Entries(manifest, "link", export).FirstOrDefault(link => OperationOutcome.String(link, "relation") == "next") is { ValueKind: JsonValueKind.Object } next
+                ? Uri.TryCreate(OperationOutcome.String(next, "url"), UriKind.Absolute, out Uri? page) ? page : throw Invalid(export, "its link to the next page is no URL")
+                : null;
         }
         catch (JsonException)
         {
@@ -43,23 +44,59 @@ internal static class ExportManifest
         }
     }
 
-    /// <summary>Whether the request that the service says it has served names the export's configuration and ETag, each exactly once.</summary>
+    /// <summary>Decides how an export ended whose manifest is read to its last page.</summary>
+    public static void Conclude(FhirExport export)
+    {
+        List<string> issues = [.. export.Issues];
+        if (export.Request is { } served)
+        {
+            if (Level(served) != (export.Level, export.GroupId))
+                issues.Add($"The service exported at another level than was asked for ({Level(served).Level} {Level(served).GroupId}): the files may hold other patients' data.");
+            // A parameter that the service did not take over makes the export another one, without any other sign.
+            foreach (string name in Names(export.KickOffUri).Where(name => name is not ("_anonymizationConfig" or "_anonymizationConfigEtag" or "_anonymizationConfigCollectionReference")))
+            {
+                if (Only(served, name) != Only(export.KickOffUri!, name)) issues.Add($"The service exported with another {name} than was asked for: its request is not the one that was sent.");
+            }
+            if (Only(served, "_type") is { Length: > 0 } types)
+            {
+                string[] missing = [.. types.Split(',').Except(export.Output.Select(file => file.Type), StringComparer.Ordinal)];
+                if (missing.Length > 0 && export.Output.Length > 0)
+                    issues.Add($"There are no files of {string.Join(", ", missing)}: there is no such resource, none matched, or the export was cut short.");
+            }
+        }
+        if (export.Output.Length == 0)
+            issues.Add("The export has no files: there was nothing to export, or the service has cancelled it, which looks the same.");
+        bool confirmed = export.DeidentifyLocally || Confirms(export);
+        if (!confirmed)
+        {
+            string version = export.ConfigCollectionReference.Length > 0 ? $"of {export.ConfigCollectionReference}" : $"with ETag {export.ConfigETag}";
+            issues.Insert(0, $"The service does not confirm configuration '{export.ConfigName}' {version}: the files may hold identified data. Look into them only where that is allowed, and delete them.");
+        }
+        export.Issues = [.. issues];
+        export.Status = !confirmed ? FhirExportStatus.NotDeidentified
+            : issues.Count > 0 ? FhirExportStatus.CompletedWithErrors : FhirExportStatus.Completed;
+    }
+
+    /// <summary>Whether the request that the service says it has served names the export's configuration, and the ETag or image that pins it, each exactly once.</summary>
     /// <remarks>A blank <c>_anonymizationConfig</c> makes the service export identified data and report success, so this is the proof that it did not.</remarks>
     public static bool Confirms(FhirExport export)
     {
-        if (export.Request is not { IsAbsoluteUri: true } request || string.IsNullOrWhiteSpace(export.ConfigName) || string.IsNullOrWhiteSpace(export.ConfigETag)) return false;
-        return Only(request, "_anonymizationConfig") == export.ConfigName
-            && Only(request, "_anonymizationConfigEtag") is string etag && KickOff.Unquoted(etag) == KickOff.Unquoted(export.ConfigETag);
+        if (export.Request is not { IsAbsoluteUri: true } request || string.IsNullOrWhiteSpace(export.ConfigName) || Only(request, "_anonymizationConfig") != export.ConfigName) return false;
+        return string.IsNullOrWhiteSpace(export.ConfigCollectionReference)
+            ? !string.IsNullOrWhiteSpace(export.ConfigETag) && Only(request, "_anonymizationConfigEtag") is string etag && KickOff.Unquoted(etag) == KickOff.Unquoted(export.ConfigETag)
+            : string.IsNullOrWhiteSpace(export.ConfigETag) && Only(request, "_anonymizationConfigCollectionReference") == export.ConfigCollectionReference;
     }
 
     /// <summary>Takes from the request what an export that is known by its id alone lacks. That the service names a configuration is proof of one; only its being the expected one cannot be told.</summary>
     private static void Complete(FhirExport export)
     {
         if (export.Request is not { } request) return;
-        if (export.ConfigName.Length == 0 && export.ConfigETag.Length == 0
-            && Only(request, "_anonymizationConfig") is { } name && Only(request, "_anonymizationConfigEtag") is { } etag
-            && !string.IsNullOrWhiteSpace(name) && !string.IsNullOrWhiteSpace(KickOff.Unquoted(etag)))
-            (export.ConfigName, export.ConfigETag) = (name, $"\"{KickOff.Unquoted(etag)}\"");
+        if (export.ConfigName.Length == 0 && export.ConfigETag.Length == 0 && export.ConfigCollectionReference.Length == 0 && !export.DeidentifyLocally
+            && Only(request, "_anonymizationConfig") is { } name && !string.IsNullOrWhiteSpace(name))
+        {
+            if (Only(request, "_anonymizationConfigEtag") is { } etag && !string.IsNullOrWhiteSpace(KickOff.Unquoted(etag))) (export.ConfigName, export.ConfigETag) = (name, $"\"{KickOff.Unquoted(etag)}\"");
+            else if (Only(request, "_anonymizationConfigCollectionReference") is { } image && !string.IsNullOrWhiteSpace(image)) (export.ConfigName, export.ConfigCollectionReference) = (name, image);
+        }
         if (export.Container.Length == 0) export.Container = Only(request, "_container") ?? "";
         if (export.StartedAt == default) export.StartedAt = export.TransactionTime ?? default;
         if (export.Level == FhirExportLevel.System) (export.Level, export.GroupId) = Level(request);
@@ -71,6 +108,9 @@ internal static class ExportManifest
         [.., "Group", string group, "$export"] => (FhirExportLevel.Group, Decoded(group)),
         _ => (FhirExportLevel.System, ""),
     };
+
+    private static IEnumerable<string> Names(Uri? request) =>
+        request is null ? [] : request.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Select(pair => Decoded(pair.Split('=', 2)[0]));
 
     /// <summary>The value of a parameter that the request names exactly once, else null.</summary>
     private static string? Only(Uri request, string name)
@@ -109,6 +149,7 @@ internal static class ExportManifest
         return [.. array.EnumerateArray()];
     }
 
-    private static FhirDeidException Invalid(FhirExport export, string what) => new("ManifestInvalid", FhirDeidErrorCategory.ProtocolError,
+    /// <summary>The error for a manifest that cannot be relied on.</summary>
+    public static FhirDeidException Invalid(FhirExport export, string what) => new("ManifestInvalid", FhirDeidErrorCategory.ProtocolError,
         $"The manifest of export {export.JobId} is not valid: {what}.", "Ask for the export again; if that does not help, start a new one.", export.StatusUri);
 }

@@ -22,15 +22,17 @@ internal sealed class FhirResponseClassifier : ResponseClassifier
         bool transient = message.TryGetProperty(typeof(KickOff), out _)
             ? response.Status is 429 or 503
             : response.Status is 408 or 429 or 500 or 502 or 503 or 504;
-        return transient && RetryAfter(response) <= LongestWait && JobFailure.Reason(response.Content) is null;
+        return transient && !(RetryAfter(response) > LongestWait) && JobFailure.Reason(response.Content) is null;
     }
 
-    private static TimeSpan RetryAfter(Response response)
+    /// <summary>How long the service asks to wait, as it says it: seconds, or a date by its own clock (RFC 9110 §10.2.3). Null where it says nothing, or nothing that can be read.</summary>
+    public static TimeSpan? RetryAfter(Response response)
     {
-        if (!response.Headers.TryGetValue("Retry-After", out string? value)) return TimeSpan.Zero;
+        if (!response.Headers.TryGetValue("Retry-After", out string? value)) return null;
         if (double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds))
             return seconds < TimeSpan.MaxValue.TotalSeconds / 2 ? TimeSpan.FromSeconds(seconds) : TimeSpan.MaxValue;
-        return DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date)
-            ? date - DateTimeOffset.UtcNow : TimeSpan.Zero;
+        if (!DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date)) return null;
+        TimeSpan wait = date - (response.Headers.Date ?? DateTimeOffset.UtcNow);
+        return wait > TimeSpan.Zero ? wait : TimeSpan.Zero;
     }
 }

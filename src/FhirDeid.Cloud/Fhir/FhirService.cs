@@ -13,18 +13,24 @@ internal sealed class FhirService
     private readonly Uri _base;
     private readonly string _audience;
 
-    public FhirService(Uri baseUri, TokenCredential credential, string scope, HttpPipelineTransport? transport, TimeSpan retryDelay)
+    public FhirService(Uri baseUri, TokenCredential credential, string scope, HttpPipelineTransport? transport, TimeSpan retryDelay, TimeSpan networkTimeout)
     {
         _base = baseUri;
         _audience = scope[..^"/.default".Length];
         PipelineOptions options = new()
         {
-            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30) },
+            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30), NetworkTimeout = networkTimeout },
             Diagnostics = { IsLoggingContentEnabled = false, IsTelemetryEnabled = false, IsDistributedTracingEnabled = false },
         };
         if (transport is not null) options.Transport = transport;
         _pipeline = HttpPipelineBuilder.Build(options, [], [new OriginBearer(credential, scope, baseUri)], new FhirResponseClassifier());
     }
+
+    /// <summary>What requests go through; files too, where they lie at the service's own address.</summary>
+    public HttpPipeline Pipeline => _pipeline;
+
+    /// <summary>Whether a URL leads to the service's own origin.</summary>
+    public bool Owns(Uri? uri) => uri is not null && SameOrigin(uri, _base);
 
     /// <summary>The address of something below the base URL.</summary>
     /// <param name="relative">Path and query, escaped, without a leading slash.</param>
@@ -133,17 +139,24 @@ internal sealed class FhirService
             if (kickOff && !ConnectionFailure.BeforeSending(e)) throw Uncertain(ConnectionFailure.Reason(e));
             throw new FhirDeidException("EndpointUnreachable", FhirDeidErrorCategory.ConnectionError,
                 $"The FHIR service {_base} cannot be reached: {ConnectionFailure.Reason(e)}.",
-                "Check the URL, the network and, if the service has a private endpoint, whether this machine may use it.", _base, ConnectionFailure.Http(e));
+                "Check the URL, the network and, if the service has a private endpoint, whether this machine may use it.", _base, ConnectionFailure.Http(e)) { IsTransient = true };
         }
         return new FhirAnswer(message.Response.Status,
             message.Response.Headers.TryGetValue("Content-Location", out string? location) ? location : null,
-            message.Response.Content, message.Response.Headers.Date);
+            message.Response.Content, message.Response.Headers.Date,
+            FhirResponseClassifier.RetryAfter(message.Response), message.Response.Headers.TryGetValue("X-Progress", out string? progress) ? progress : null);
     }
 
     /// <summary>The error for an answer that is none of those that the caller expects.</summary>
     public FhirDeidException Refusal(FhirAnswer answer, object target)
     {
         string text = OperationOutcome.Text(answer.Body) is string said ? $" It says: {ServiceText.OneLine(said)}" : "";
+        // A Bulk Data server may call any error transient (FHIR Bulk Data Access, Error Status).
+        if (answer.Status >= 400 && answer.Status is not (401 or 403 or 404 or 408 or 429 or >= 500) && OperationOutcome.IsTransient(answer.Body))
+        {
+            return new FhirDeidException("ServiceUnavailable", FhirDeidErrorCategory.ResourceUnavailable,
+                $"The FHIR service cannot serve the request now ({answer.Status})." + text, "Try again in some minutes.", target) { IsTransient = true, RetryAfter = answer.RetryAfter };
+        }
         return answer.Status switch
         {
             401 => new FhirDeidException("Unauthorized", FhirDeidErrorCategory.AuthenticationError,
@@ -153,9 +166,9 @@ internal sealed class FhirService
                 "The FHIR service refused the request (403): the caller lacks a role." + text,
                 "Give the caller the role FHIR Data Exporter on the FHIR service and wait a few minutes until it takes effect.", target),
             408 or 429 => new FhirDeidException("Throttled", FhirDeidErrorCategory.ResourceUnavailable,
-                $"The FHIR service is busy ({answer.Status}) and stayed so over several attempts." + text, "Try again in some minutes.", target),
+                $"The FHIR service is busy ({answer.Status}) and stayed so over several attempts." + text, "Try again in some minutes.", target) { IsTransient = true, RetryAfter = answer.RetryAfter },
             >= 500 => new FhirDeidException("ServiceUnavailable", FhirDeidErrorCategory.ResourceUnavailable,
-                $"The FHIR service cannot serve the request now ({answer.Status})." + text, "Try again in some minutes.", target),
+                $"The FHIR service cannot serve the request now ({answer.Status})." + text, "Try again in some minutes.", target) { IsTransient = true, RetryAfter = answer.RetryAfter },
             >= 300 and < 400 => new FhirDeidException("RedirectRefused", FhirDeidErrorCategory.SecurityError,
                 $"The FHIR service redirects ({answer.Status}); a token is not taken elsewhere.", "Connect to the URL that the service redirects to, if you trust it.", target),
             _ => new FhirDeidException("UnexpectedAnswer", FhirDeidErrorCategory.ProtocolError,
@@ -178,4 +191,6 @@ internal sealed class FhirService
 /// <param name="ContentLocation">The header, or null.</param>
 /// <param name="Body">The body; may be empty.</param>
 /// <param name="Date">The service's clock, or null.</param>
-internal sealed record FhirAnswer(int Status, string? ContentLocation, BinaryData Body, DateTimeOffset? Date);
+/// <param name="RetryAfter">When the service wants to be asked again, or null.</param>
+/// <param name="Progress">X-Progress, or null.</param>
+internal sealed record FhirAnswer(int Status, string? ContentLocation, BinaryData Body, DateTimeOffset? Date, TimeSpan? RetryAfter, string? Progress);

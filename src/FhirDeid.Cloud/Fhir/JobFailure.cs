@@ -19,6 +19,8 @@ internal static partial class JobFailure
     {
         if (Method().Match(reason) is { Success: true } method)
             return $"The service does not know the anonymization method '{method.Groups[1].Value}'. Correct the configuration, publish it, and start again.";
+        if (Group().Match(reason) is { Success: true } group)
+            return $"The FHIR service has no Group '{group.Groups[1].Value}'. Check the id, and start again.";
         foreach ((string sign, string meaning) in Known)
         {
             if (reason.Contains(sign, StringComparison.OrdinalIgnoreCase))
@@ -44,6 +46,7 @@ internal static partial class JobFailure
         ("The given storage uri is invalid", "The FHIR service has no usable export storage account: set the export storage account of the service, and start again."),
         ("Anonymization container not found", "The service's export storage account has no container 'anonymization': publish the configuration to that account, and start again."),
         ("Anonymization configuration '", "The configuration '{config}' is not in container 'anonymization' of the service's export storage account: publish it to that account, and start again."),
+        ("configuration collection is too large", "The image in the container registry is larger than the 100 MB that the service reads: put the configuration into an image of its own, and start again."),
         ("is too large > 1", "The configuration '{config}' is larger than the 1 MiB that the service reads: make it smaller, publish it, and start again."),
         ("ConditionNotMet", "The configuration '{config}' is no longer the one that was published with ETag {etag}: publish it again, and start again."),
         ("conditional header(s) is not met", "The configuration '{config}' is no longer the one that was published with ETag {etag}: publish it again, and start again."),
@@ -54,15 +57,25 @@ internal static partial class JobFailure
         ("Missing path or method", RuleRefused), ("Invalid FHIR path", RuleRefused), ("Missing replaceWith", RuleRefused), ("Span value", RuleRefused),
         ("RoundTo value", RuleRefused), ("RangeType value", RuleRefused), ("Missing cases", RuleRefused), ("Invalid cases", RuleRefused),
         ("OtherValues setting", RuleRefused), ("Invalid encrypt key size", RuleRefused),
-        ("ran out of memory", "The FHIR service ran out of memory: export fewer resource types at a time, or only resources changed since a date."),
+        ("access container registry", Registry), ("access the container registry", Registry), ("access token for Azure Container Registry", Registry),
+        ("Container registry '", "The container registry does not exist, or has another name: correct -ConfigCollectionReference, and start again."),
+        ("connection settings have changed", "The export storage account of the FHIR service was changed while the export ran: start again."),
+        ("throttled", "The service's database was throttled, and the export has ended with that: start again when less is going on, or with fewer resources at a time (-MaxCount)."),
+        ("retried too many times", "The service has retried the export too many times, and has given up: start it again, with fewer resource types or resources at a time (-MaxCount)."),
+        ("ran out of memory", "The FHIR service ran out of memory: start again with fewer resources at a time, such as -MaxCount 1000, or with fewer resource types."),
         ("too much data", "The FHIR service found too much data for one export: export fewer resource types at a time, or only resources changed since a date."),
         ("Unknown Error", "The FHIR service gives no reason (Unknown Error). Start the export again; if it fails again, ask the service's support, with the job id."),
     ];
+
+    private const string Registry = "The FHIR service cannot read the container registry: give its managed identity the role AcrPull there, set the registry at the service, and start again.";
 
     private const string RuleRefused = "The service refuses the configuration '{config}': {text} Correct it, publish it, and start again.";
 
     [GeneratedRegex(@"Anonymization method ([A-Za-z]{1,40}) not supported")]
     private static partial Regex Method();
+
+    [GeneratedRegex(@"\AGroup ([A-Za-z0-9.-]{1,64}) was not found")]
+    private static partial Regex Group();
 
     [GeneratedRegex(@"ErrorCode:\s*([A-Za-z]{1,60})|<Code>([A-Za-z]{1,60})</Code>")]
     private static partial Regex StorageCode();

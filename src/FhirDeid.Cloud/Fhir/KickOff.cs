@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.RegularExpressions;
 using FhirDeid.Cloud.Storage;
 
@@ -10,18 +9,11 @@ internal static partial class KickOff
 {
     /// <summary>Path and query below the base URL: every value is checked and escaped.</summary>
     /// <param name="request">What to export.</param>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigRequired</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigETagInvalid</c>, <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ResourceTypeInvalid</c>, <c>FhirDeid.GroupIdInvalid</c>, <c>FhirDeid.PeriodInvalid</c>, <c>FhirDeid.MaxCountInvalid</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigRequired</c>, <c>FhirDeid.ConfigNameInvalid</c>, <c>FhirDeid.ConfigETagInvalid</c>, <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, <c>FhirDeid.ResourceTypeInvalid</c>, <c>FhirDeid.GroupIdInvalid</c>, <c>FhirDeid.PeriodInvalid</c>, <c>FhirDeid.MaxCountInvalid</c>, <c>FhirDeid.TypeFilterInvalid</c>, <c>FhirDeid.ConfigCollectionInvalid</c>, <c>FhirDeid.ParametersExclusive</c>.</exception>
     public static string Query(FhirExportRequest request)
     {
-        if (string.IsNullOrWhiteSpace(request.ConfigName) || string.IsNullOrWhiteSpace(request.ConfigETag))
-        {
-            throw new FhirDeidException("ConfigRequired", FhirDeidErrorCategory.InvalidArgument,
-                "An export needs the name and the ETag of a published configuration: without them the service would export identified data.",
-                "Publish a configuration with Publish-AnonymizationConfig and pass its result on.");
-        }
-        ConfigName.Check(request.ConfigName);
-        string etag = ETag(request.ConfigETag);
-        CheckContainer(request.Container);
+        (string Name, string Value)[] configuration = Configuration(request);
+        if (!request.DeidentifyLocally || !string.IsNullOrEmpty(request.Container)) CheckContainer(request.Container);
         if (request.Until <= request.Since)
         {
             throw new FhirDeidException("PeriodInvalid", FhirDeidErrorCategory.InvalidArgument,
@@ -32,21 +24,80 @@ internal static partial class KickOff
             throw new FhirDeidException("MaxCountInvalid", FhirDeidErrorCategory.InvalidArgument,
                 $"The service reads 1 to 10000 resources at a time, not {request.MaxCount}.", "Give a number in that range.");
         }
-        StringBuilder query = new(Path(request));
-        query.Append("$export?_container=");
-        query.Append(Uri.EscapeDataString(request.Container));
-        query.Append("&_anonymizationConfig=").Append(Uri.EscapeDataString(request.ConfigName));
-        query.Append("&_anonymizationConfigEtag=").Append(Uri.EscapeDataString(etag));
+        if (request.Level != FhirExportLevel.System && (request.NoParallel || request.IncludeHistory || request.IncludeDeleted))
+            throw Exclusive("-NoParallel, -IncludeHistory and -IncludeDeleted count at system level alone: for patients and groups the service ignores them without a word.", "Leave them out, or export at system level.");
         string[] types = [.. request.ResourceType.Distinct(StringComparer.Ordinal)];
         foreach (string type in types) CheckType(type);
-        if (types.Length > 0) query.Append("&_type=").Append(Uri.EscapeDataString(string.Join(',', types)));
-        if (request.Since is { } since) query.Append("&_since=").Append(Instant(since));
-        if (request.Until is { } until) query.Append("&_till=").Append(Instant(until));
-        if (request.MaxCount is { } count) query.Append("&_maxCount=").Append(count.ToString(CultureInfo.InvariantCulture));
-        return query.ToString();
+        CheckTypeFilter(request, types);
 
-        static string Instant(DateTimeOffset time) => Uri.EscapeDataString(time.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz", CultureInfo.InvariantCulture));
+        List<(string Name, string Value)> parameters = [];
+        if (!string.IsNullOrEmpty(request.Container)) parameters.Add(("_container", request.Container));
+        parameters.AddRange(configuration);
+        if (types.Length > 0) parameters.Add(("_type", string.Join(',', types)));
+        if (request.TypeFilter.Length > 0) parameters.Add(("_typeFilter", string.Join(',', request.TypeFilter)));
+        if (request.Since is { } since) parameters.Add(("_since", Instant(since)));
+        if (request.Until is { } until) parameters.Add(("_till", Instant(until)));
+        if (request.MaxCount is { } count) parameters.Add(("_maxCount", count.ToString(CultureInfo.InvariantCulture)));
+        if (request.NoParallel) parameters.Add(("_isParallel", "false"));
+        if (request.IncludeHistory || request.IncludeDeleted)
+            parameters.Add(("includeAssociatedData", (request.IncludeHistory, request.IncludeDeleted) switch { (true, true) => "_history,_deleted", (true, _) => "_history", _ => "_deleted" }));
+        string query = string.Join('&', parameters.Select(parameter => $"{parameter.Name}={Uri.EscapeDataString(parameter.Value)}"));
+        return Path(request) + "$export" + (query.Length > 0 ? "?" + query : "");
+
+        static string Instant(DateTimeOffset time) => time.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz", CultureInfo.InvariantCulture);
     }
+
+    /// <summary>The parameters that name the configuration; none where data are openly asked for as they are.</summary>
+    private static (string Name, string Value)[] Configuration(FhirExportRequest request)
+    {
+        bool image = !string.IsNullOrWhiteSpace(request.ConfigCollectionReference), etag = !string.IsNullOrWhiteSpace(request.ConfigETag);
+        if (request.DeidentifyLocally)
+        {
+            if (!string.IsNullOrEmpty(request.ConfigName) || image || etag)
+                throw Exclusive("An export is de-identified by the service or locally, not both.", "Leave out -DeidentifyLocally, or the configuration: that one is given to Receive-FhirExport.");
+            return [];
+        }
+        if (string.IsNullOrWhiteSpace(request.ConfigName) || !(image || etag))
+        {
+            throw new FhirDeidException("ConfigRequired", FhirDeidErrorCategory.InvalidArgument,
+                "An export needs the name and the ETag of a published configuration: without them the service would export identified data.",
+                "Publish a configuration with Publish-AnonymizationConfig and pass its result on.");
+        }
+        ConfigName.Check(request.ConfigName);
+        if (image && etag)
+            throw Exclusive("The service takes a configuration by its ETag or from a container registry, not both.", "Give -ConfigETag, or -ConfigCollectionReference with a digest, which pins as well.");
+        if (image && !ImageReference().IsMatch(request.ConfigCollectionReference))
+        {
+            throw new FhirDeidException("ConfigCollectionInvalid", FhirDeidErrorCategory.InvalidArgument,
+                $"'{ServiceText.OneLine(request.ConfigCollectionReference)}' is not the reference of an image.", "Write it as registry.azurecr.io/image@sha256:digest, or registry.azurecr.io/image:tag.", request.ConfigCollectionReference);
+        }
+        return [("_anonymizationConfig", request.ConfigName), image ? ("_anonymizationConfigCollectionReference", request.ConfigCollectionReference) : ("_anonymizationConfigEtag", ETag(request.ConfigETag))];
+    }
+
+    // The service splits at every comma and every equals sign, and turns away what it cannot split.
+    private static void CheckTypeFilter(FhirExportRequest request, string[] types)
+    {
+        if (request.TypeFilter.Length > 0 && (request.IncludeHistory || request.IncludeDeleted))
+            throw Exclusive("The service takes no -TypeFilter together with -IncludeHistory or -IncludeDeleted.", "Export them apart.");
+        foreach (string filter in request.TypeFilter)
+        {
+            string? wrong = filter is null ? "it is empty"
+                : filter.Contains(',') ? "it has a comma, at which the service would split it"
+                : filter.Split('?') is not [string type, { Length: > 0 } query] ? "it is not of the form Type?parameter=value"
+                : !types.Contains(type, StringComparer.Ordinal) ? "its type is not among the resource types of the export"
+                : query.Split('&').Any(pair => pair.Split('=') is not [{ Length: > 0 }, { Length: > 0 }]) ? "not each of its parameters has one equals sign and a value"
+                : null;
+            // Its values can be identifying: they are not quoted.
+            if (wrong is null) continue;
+            throw new FhirDeidException("TypeFilterInvalid", FhirDeidErrorCategory.InvalidArgument, $"Type filter {Array.IndexOf(request.TypeFilter, filter) + 1} cannot be used: {wrong}.",
+                "Write a search query such as Observation?code=http://loinc.org|8867-4 for each type, and name the type with -ResourceType.");
+        }
+    }
+
+    private static FhirDeidException Exclusive(string message, string advice) => new("ParametersExclusive", FhirDeidErrorCategory.InvalidArgument, message, advice);
+
+    [GeneratedRegex(@"\A[a-zA-Z0-9.-]+(:[0-9]+)?/[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})\z")]
+    private static partial Regex ImageReference();
 
     /// <summary>An ETag in its quotes, as HTTP writes it (RFC 9110 §8.8.3). Weak ones and <c>*</c> pin nothing.</summary>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigETagInvalid</c>.</exception>

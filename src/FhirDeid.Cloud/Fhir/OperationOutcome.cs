@@ -25,6 +25,25 @@ internal static class OperationOutcome
         }
     }
 
+    // FHIR's IssueType, transient and the codes below it.
+    private static readonly string[] Transient = ["transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled"];
+
+    /// <summary>Whether every issue says that the same request can succeed later.</summary>
+    public static bool IsTransient(BinaryData body)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(body.ToMemory());
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("issue", out JsonElement issues) && issues.ValueKind == JsonValueKind.Array && issues.GetArrayLength() > 0
+                && issues.EnumerateArray().All(issue => issue.ValueKind == JsonValueKind.Object && Array.IndexOf(Transient, String(issue, "code")) >= 0);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Text of one issue: its diagnostics, else its details; empty where it has neither.</summary>
     public static string IssueText(JsonElement issue)
     {

@@ -14,17 +14,24 @@ internal sealed partial class BlobStorage
     private readonly TokenCredential _credential;
     private readonly HttpPipelineTransport? _transport;
     private readonly TimeSpan _retryDelay;
+    private readonly TimeSpan _networkTimeout;
     private BlobServiceClient? _client;
+    private HttpPipeline? _pipeline;
 
-    public BlobStorage(Uri? endpoint, string accountName, TokenCredential credential, HttpPipelineTransport? transport, TimeSpan retryDelay)
+    private sealed class PipelineOptions : ClientOptions;
+
+    /// <summary>Version of the blob service's protocol.</summary>
+    public const string Version = "2026-06-06";
+
+    public BlobStorage(Uri? endpoint, string accountName, TokenCredential credential, HttpPipelineTransport? transport, TimeSpan retryDelay, TimeSpan networkTimeout)
     {
-        (_credential, _transport, _retryDelay) = (credential, transport, retryDelay);
+        (_credential, _transport, _retryDelay, _networkTimeout) = (credential, transport, retryDelay, networkTimeout);
         AccountName = "";
         if (endpoint is not null) MoveTo(endpoint, accountName);
     }
 
     /// <summary>The blob service of another account, for the same caller.</summary>
-    public BlobStorage Of(Uri endpoint, string accountName) => new(endpoint, accountName, _credential, _transport, _retryDelay);
+    public BlobStorage Of(Uri endpoint, string accountName) => new(endpoint, accountName, _credential, _transport, _retryDelay, _networkTimeout);
 
     /// <summary>Goes over to another account: the FHIR service exports there from now on.</summary>
     public void MoveTo(Uri endpoint, string accountName)
@@ -43,7 +50,20 @@ internal sealed partial class BlobStorage
         };
         if (_transport is not null) options.Transport = _transport;
         _client = new BlobServiceClient(endpoint, _credential, options);
+        PipelineOptions transfer = new()
+        {
+            Retry = { MaxRetries = 3, Delay = _retryDelay, MaxDelay = TimeSpan.FromSeconds(30), NetworkTimeout = _networkTimeout },
+            Diagnostics = { IsLoggingContentEnabled = false, IsTelemetryEnabled = false, IsDistributedTracingEnabled = false },
+        };
+        if (_transport is not null) transfer.Transport = _transport;
+        _pipeline = HttpPipelineBuilder.Build(transfer, [], [new Fhir.OriginBearer(_credential, Scope, endpoint)], new ResponseClassifier());
     }
+
+    /// <summary>Scope of the storage service's tokens.</summary>
+    private const string Scope = "https://storage.azure.com/.default";
+
+    /// <summary>What files are read through, null where no account is known: the client library's own way does not say which part came.</summary>
+    public HttpPipeline? Pipeline => _pipeline;
 
     /// <summary>Base URL, or null where no account is known.</summary>
     public Uri? Endpoint { get; private set; }
@@ -88,6 +108,54 @@ internal sealed partial class BlobStorage
         }
     }
 
+    /// <summary>Counts what lies in an export's folder, <c>{time}-{job id}/</c>.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerInvalid</c>, and what the storage account says.</exception>
+    public async Task<FhirExportSize> MeasureAsync(FhirExport export, CancellationToken cancellation)
+    {
+        Fhir.KickOff.CheckContainer(export.Container);
+        BlobContainerClient container = Container(export.Container);
+        long files = 0, bytes = 0;
+        await foreach (BlobItem blob in FilesAsync(export, container, cancellation).ConfigureAwait(false))
+        {
+            files++;
+            bytes += blob.Properties.ContentLength ?? 0;
+        }
+        return new FhirExportSize(files, bytes);
+    }
+
+    /// <summary>Sizes of what lies in an export's folder, by URL.</summary>
+    /// <exception cref="FhirDeidException">As <see cref="MeasureAsync"/>.</exception>
+    public async Task<IReadOnlyDictionary<string, long>> SizesAsync(FhirExport export, CancellationToken cancellation)
+    {
+        Fhir.KickOff.CheckContainer(export.Container);
+        BlobContainerClient container = Container(export.Container);
+        Dictionary<string, long> sizes = new(StringComparer.Ordinal);
+        await foreach (BlobItem blob in FilesAsync(export, container, cancellation).ConfigureAwait(false)) sizes[container.GetBlobClient(blob.Name).Uri.AbsoluteUri] = blob.Properties.ContentLength ?? 0;
+        return sizes;
+    }
+
+    private async IAsyncEnumerable<BlobItem> FilesAsync(FhirExport export, BlobContainerClient container, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+    {
+        List<BlobItem> files = [];
+        try
+        {
+            await foreach (BlobHierarchyItem folder in container.GetBlobsByHierarchyAsync(new GetBlobsByHierarchyOptions { Delimiter = "/" }, cancellation).ConfigureAwait(false))
+            {
+                if (!folder.IsPrefix || !folder.Prefix.EndsWith($"-{export.JobId}/", StringComparison.Ordinal)) continue;
+                await foreach (BlobItem blob in container.GetBlobsAsync(new GetBlobsOptions { Prefix = folder.Prefix }, cancellation).ConfigureAwait(false)) files.Add(blob);
+            }
+        }
+        catch (RequestFailedException e) when (e.ErrorCode == BlobErrorCode.ContainerNotFound)
+        {
+            // The service makes it with the first file.
+        }
+        catch (Exception e) when (Plain(e, $"to list container {export.Container}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+        foreach (BlobItem file in files) yield return file;
+    }
+
     /// <summary>Asks whether the caller gets in: lists a container or two.</summary>
     /// <returns>Why not, or null.</returns>
     public async Task<FhirDeidException?> ProbeAsync(CancellationToken cancellation)
@@ -120,7 +188,7 @@ internal sealed partial class BlobStorage
         if (!ConnectionFailure.Is(exception, cancellation)) return null;
         return new FhirDeidException("StorageUnreachable", FhirDeidErrorCategory.ConnectionError,
             $"Storage account {AccountName} ({Endpoint}) cannot be reached: {ConnectionFailure.Reason(exception)}.",
-            "Check the account's name, the network and, if the account has a firewall or a private endpoint, whether this machine may use it.", Endpoint, ConnectionFailure.Http(exception));
+            "Check the account's name, the network and, if the account has a firewall or a private endpoint, whether this machine may use it.", Endpoint, ConnectionFailure.Http(exception)) { IsTransient = true };
     }
 
     private FhirDeidException Refusal(RequestFailedException e, string what)

@@ -125,7 +125,7 @@ internal static class ConfigPublishing
         }
     }
 
-    /// <inheritdoc cref="IFhirDeidConnection.ReadConfigAsync"/>
+    /// <inheritdoc cref="IFhirDeidConnection.ReadConfigAsync(PublishedAnonymizationConfig, CancellationToken)"/>
     public static async Task<string> ReadAsync(BlobStorage storage, PublishedAnonymizationConfig config, CancellationToken cancellation)
     {
         BlobDownloadOptions listed = new() { Conditions = new BlobRequestConditions { IfMatch = new ETag(config.ConfigETag) } };
@@ -140,6 +140,30 @@ internal static class ConfigPublishing
                 "List it again with Get-AnonymizationConfig.", config.ConfigName, e);
         }
         catch (Exception e) when (storage.Plain(e, $"the configuration '{config.ConfigName}' in container {ContainerName}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+    }
+
+    /// <inheritdoc cref="IFhirDeidConnection.ReadConfigAsync(FhirExport, CancellationToken)"/>
+    public static async Task<string?> ReadAsync(BlobStorage storage, FhirExport export, CancellationToken cancellation)
+    {
+        if (storage.Endpoint is null || export.ConfigName.Length == 0 || export.ConfigETag.Length == 0) return null;
+        try
+        {
+            BlobDownloadOptions pinned = new() { Conditions = new BlobRequestConditions { IfMatch = new ETag(export.ConfigETag) } };
+            BlobDownloadResult there = await storage.Container(ContainerName).GetBlobClient(export.ConfigName).DownloadContentAsync(pinned, cancellation).ConfigureAwait(false);
+            return there.Content.ToString();
+        }
+        catch (RequestFailedException e) when (e.Status is 401 or 403 or 404 or 412)
+        {
+            return null;
+        }
+        catch (FhirDeidException e) when (e.ErrorId == "FhirDeid.AccessTokenIsForFhirOnly")
+        {
+            return null;
+        }
+        catch (Exception e) when (storage.Plain(e, $"the configuration '{export.ConfigName}' in container {ContainerName}", cancellation) is { } plain)
         {
             throw plain;
         }

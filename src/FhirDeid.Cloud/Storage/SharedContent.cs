@@ -104,7 +104,7 @@ internal static class SharedContent
             SequencePosition? end = rest.PositionOf((byte)'\n');
             if (end is null && !whole) return false;
             ReadOnlySequence<byte> line = rest.Slice(0, end ?? rest.End);
-            if (ExportedResource.Is(line, null, out bool labelled) && labelled) return true;
+            if (ExportedResource.Read(line, null) is { IsLabelled: true }) return true;
             if (line.Length > 0 && !(line.Length == 1 && line.FirstSpan[0] == '\r')) blank = false;
             rest = end is { } there ? rest.Slice(rest.GetPosition(1, there)) : rest.Slice(rest.End);
         }

@@ -11,6 +11,14 @@ public interface ICloud
     /// <returns>The connection.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.EndpointInvalid</c>, <c>FhirDeid.InsecureEndpoint</c>, <c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.NotAFhirService</c>, <c>FhirDeid.FhirVersionNotSupported</c>, <c>FhirDeid.StorageAccountInvalid</c>, <c>FhirDeid.TargetMissing</c>, <c>FhirDeid.ResourceIdInvalid</c>, <c>FhirDeid.SubscriptionNotFound</c>, <c>FhirDeid.SubscriptionAmbiguous</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.FhirServiceAmbiguous</c>, <c>FhirDeid.CredentialIncomplete</c>, <c>FhirDeid.CertificateInvalid</c>, <c>FhirDeid.FederatedTokenFileNotFound</c>, <c>FhirDeid.AccessTokenIsForFhirOnly</c>, <c>FhirDeid.ResourceManagerForbidden</c>, <c>FhirDeid.AuthenticationFailed</c>, <c>FhirDeid.TokenExpired</c>.</exception>
     Task<IFhirDeidConnection> ConnectAsync(FhirDeidConnectionOptions options, CancellationToken cancellation);
+
+    /// <summary>Checks received files against the list beside them, without any connection.</summary>
+    /// <param name="folder">Full path of the folder.</param>
+    /// <param name="progress">Told how far the check has come.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>Each file that is as it was received; what is not is an error after them.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.LedgerNotFound</c>, <c>FhirDeid.LedgerInvalid</c>, <c>FhirDeid.ExportIncomplete</c>, <c>FhirDeid.FileChanged</c>.</exception>
+    IAsyncEnumerable<ReceivedFhirFile> VerifyAsync(string folder, IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
 }
 
 /// <summary>Where to connect, and as whom.</summary>

@@ -32,6 +32,12 @@ public class FhirDeidException : Exception
 
     /// <summary>Id, path or URI of what the error is about.</summary>
     public object? Target { get; }
+
+    /// <summary>Whether the same request can succeed later without anything being changed.</summary>
+    public bool IsTransient { get; init; }
+
+    /// <summary>How long the service asks to wait before that; null where it does not say.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }
 
 /// <summary>Kinds of errors. Each name is also a name of PowerShell's ErrorCategory.</summary>

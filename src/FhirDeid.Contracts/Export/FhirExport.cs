@@ -36,6 +36,15 @@ public sealed class FhirExport
     /// <summary>SHA-256 of the configuration, where known.</summary>
     public string ConfigSha256 { get; set; } = "";
 
+    /// <summary>Image of a container registry that the configuration is in, as <c>registry/image:tag</c> or <c>registry/image@sha256:…</c>; empty where it is a blob.</summary>
+    public string ConfigCollectionReference { get; set; } = "";
+
+    /// <summary>Whether the export was openly asked for as it is, to be de-identified while it is received.</summary>
+    public bool DeidentifyLocally { get; set; }
+
+    /// <summary>The request that started the export, where it was started here.</summary>
+    public Uri? KickOffUri { get; set; }
+
     /// <summary>When the export was started here.</summary>
     public DateTimeOffset StartedAt { get; set; }
 
@@ -45,11 +54,26 @@ public sealed class FhirExport
     /// <summary>The manifest's request: the URL that the service says it has served.</summary>
     public Uri? Request { get; set; }
 
+    /// <summary>The manifest's requiresAccessToken: whether files at the FHIR service's own address want its token. Files in the storage account always want the account's.</summary>
+    public bool RequiresAccessToken { get; set; }
+
     /// <summary>The files.</summary>
     public FhirExportFile[] Output { get; set; } = [];
 
+    /// <summary>Files of OperationOutcome in which a Bulk Data server says what it could not export; Azure writes none.</summary>
+    public FhirExportFile[] ErrorOutput { get; set; } = [];
+
+    /// <summary>Files of Bundles in which a Bulk Data server says what was deleted since; Azure writes none.</summary>
+    public FhirExportFile[] DeletedOutput { get; set; } = [];
+
     /// <summary>What went wrong, one line each: the reason of a failure, or issues and error files of a completed export.</summary>
     public string[] Issues { get; set; } = [];
+
+    /// <summary>What a running export says of its progress (X-Progress); empty where the service says nothing, as Azure does.</summary>
+    public string Progress { get; set; } = "";
+
+    /// <summary>Seconds after which the service wants to be asked again (Retry-After); null where it says nothing.</summary>
+    public double? RetryAfterSeconds { get; set; }
 
     /// <inheritdoc/>
     public override string ToString() => StatusUri?.ToString() ?? JobId;
@@ -60,15 +84,15 @@ public enum FhirExportStatus
 {
     /// <summary>Accepted, not finished.</summary>
     InProgress,
-    /// <summary>Finished; the service confirms the configuration that was asked for.</summary>
+    /// <summary>Finished; the service confirms the configuration that was asked for, or was openly asked for none.</summary>
     Completed,
-    /// <summary>Finished, with issues or error files: see Issues.</summary>
+    /// <summary>Finished, with issues, error files, or without what was asked for: see Issues.</summary>
     CompletedWithErrors,
-    /// <summary>Finished, but the service does not confirm the configuration: the files may hold identified data.</summary>
+    /// <summary>Finished, but the service does not confirm the configuration, or files do not bear the marks that it leaves: they may hold identified data.</summary>
     NotDeidentified,
     /// <summary>Ended without a manifest: see Issues.</summary>
     Failed,
-    /// <summary>Cancelled from here: the service has forgotten it. Files that it had written stay.</summary>
+    /// <summary>Cancelled: the service has forgotten it. Files that it had written stay.</summary>
     Cancelled,
 }
 

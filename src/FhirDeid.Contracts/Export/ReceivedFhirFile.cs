@@ -12,6 +12,9 @@ public sealed class ReceivedFhirFile
     /// <summary>Number of resources without any of the labels that anonymization writes into meta.security. Resources that no rule touched have none either.</summary>
     public long UnlabelledCount { get; set; }
 
+    /// <summary>Number of resources that the export held already when they came: same type, id and version. With -Unique they are left out, and Count is without them.</summary>
+    public long DuplicateCount { get; set; }
+
     /// <summary>Size in bytes.</summary>
     public long Length { get; set; }
 

@@ -10,10 +10,15 @@ internal static class ExportErrors
             $"Export {export.JobId} failed: {string.Join(" ", export.Issues.DefaultIfEmpty("the service gave no reason."))}",
             "Resolve the reason and start a new export. Files that the failed one has left in the container are incomplete.", export.StatusUri),
         FhirExportStatus.NotDeidentified => new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
-            $"The service does not confirm that export {export.JobId} used the configuration '{export.ConfigName}': its files may hold identified data.",
+            $"Export {export.JobId} is not shown to be de-identified by configuration '{export.ConfigName}', and its files may hold identified data. {export.Issues.FirstOrDefault()}".TrimEnd(),
             $"Do not share container '{export.Container}'. Delete the files and start the export again.", export.StatusUri),
         FhirExportStatus.Cancelled => new FhirDeidException("ExportCancelled", FhirDeidErrorCategory.InvalidOperation,
             $"Export {export.JobId} was cancelled: what it has left in container '{export.Container}' is incomplete.", "Start a new export.", export.StatusUri),
         _ => null,
     };
+
+    /// <summary>The error of an export that has no files to read, or whose files must not be used; null when they are good.</summary>
+    public static FhirDeidException? EndError(this FhirExport export) => export.Status == FhirExportStatus.InProgress
+        ? new FhirDeidException("ExportInProgress", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has not ended.", "Run Wait-FhirExport first.", export.StatusUri)
+        : export.Error();
 }

@@ -1,5 +1,7 @@
 using System.Management.Automation;
 using FhirDeid.PowerShell.Connect;
+using FhirDeid.PowerShell.Loading;
+using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Export;
 
@@ -50,6 +52,18 @@ public abstract class FhirExportCommand : ConnectedCommand
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public string? ConfigSha256 { get; set; }
 
+    /// <summary>Image of a container registry that the configuration is in.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public string? ConfigCollectionReference { get; set; }
+
+    /// <summary>Whether the export is to be de-identified while it is received.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public bool DeidentifyLocally { get; set; }
+
+    /// <summary>The request that started the export.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public Uri? KickOffUri { get; set; }
+
     /// <summary>When the export was started.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     [DeserializedTime]
@@ -64,9 +78,21 @@ public abstract class FhirExportCommand : ConnectedCommand
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public Uri? Request { get; set; }
 
+    /// <summary>The manifest's requiresAccessToken.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public bool RequiresAccessToken { get; set; }
+
     /// <summary>The manifest's files.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public FhirExportFile[]? Output { get; set; }
+
+    /// <summary>The manifest's files of errors.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public FhirExportFile[]? ErrorOutput { get; set; }
+
+    /// <summary>The manifest's files of deletions.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
+    public FhirExportFile[]? DeletedOutput { get; set; }
 
     /// <summary>What went wrong.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
@@ -87,24 +113,73 @@ public abstract class FhirExportCommand : ConnectedCommand
         ConfigName = ConfigName ?? "",
         ConfigETag = ConfigETag ?? "",
         ConfigSha256 = ConfigSha256 ?? "",
+        ConfigCollectionReference = ConfigCollectionReference ?? "",
+        DeidentifyLocally = DeidentifyLocally,
+        KickOffUri = KickOffUri,
         StartedAt = StartedAt,
         TransactionTime = TransactionTime,
         Request = Request,
+        RequiresAccessToken = RequiresAccessToken,
         Output = Output ?? [],
+        ErrorOutput = ErrorOutput ?? [],
+        DeletedOutput = DeletedOutput ?? [],
         Issues = Issues ?? [],
     };
 
-    /// <summary>The export, asked for anew unless its files are known already.</summary>
+    /// <summary>Has the journal, where there is one, take over how an export stands now. That it cannot is no reason to fail: the service knows.</summary>
+    private protected static void Note(FhirExport export)
+    {
+        try
+        {
+            ExportJournal.Open()?.Update(export);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+
+    /// <summary>The export as the service has it now: what an object says of itself may have been written by anyone.</summary>
+    /// <param name="allowNotDeidentified">Takes an export that is not confirmed as de-identified, and one that the service has forgotten but whose files are known.</param>
+    /// <param name="cancellation">Stops.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportInProgress</c>, <c>FhirDeid.ExportFailed</c>, <c>FhirDeid.ExportCancelled</c>, <c>FhirDeid.NotDeidentified</c>: its files must not be used.</exception>
-    private protected async Task<FhirExport> CompletedExportAsync(CancellationToken cancellation)
+    private protected async Task<FhirExport> CompletedExportAsync(bool allowNotDeidentified, CancellationToken cancellation)
     {
         FhirExport export = Export;
-        if (export.Status == FhirExportStatus.InProgress || export.Output.Length == 0) export = await Connection.GetExportAsync(export, cancellation);
-        if (export.Status == FhirExportStatus.InProgress)
+        try
         {
-            throw new FhirDeidException("ExportInProgress", FhirDeidErrorCategory.InvalidOperation, $"Export {export.JobId} has not ended.", "Run Wait-FhirExport first.", export.StatusUri);
+            export = await Connection.GetExportAsync(export, cancellation);
         }
-        return export.Error() is { } error ? throw error : export;
+        catch (FhirDeidException gone) when (gone.ErrorId == "FhirDeid.ExportNotFound" && allowNotDeidentified && export.Output.Length > 0)
+        {
+        }
+        return export.EndError() is { } error && !(allowNotDeidentified && export.Status == FhirExportStatus.NotDeidentified) ? throw error : export;
+    }
+
+    /// <summary>What the configuration of an export leaves on every resource, where that can be known.</summary>
+    private protected async Task<IReadOnlyDictionary<string, FhirResourceMark>> MarksAsync(FhirExport export, IPipeline pipeline, CancellationToken cancellation)
+    {
+        string? config = export.DeidentifyLocally ? null : await Connection.ReadConfigAsync(export, cancellation);
+        if (config is not null) return Engine.Anonymization.Marks(config, export.Output.Select(file => file.Type).Distinct());
+        pipeline.WriteVerbose($"Export {export.JobId}: the version of the configuration that it was started with cannot be read any more, so that it is not known which labels every resource must bear.");
+        return new Dictionary<string, FhirResourceMark>();
+    }
+
+    /// <summary>A completed export, with its status set by what its files show: their beginnings are looked at.</summary>
+    private protected async Task<FhirExport> LookedIntoAsync(FhirExport export, IPipeline pipeline, CancellationToken cancellation)
+    {
+        if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors)) return export;
+        try
+        {
+            IReadOnlyList<string> findings = await Connection.CheckMarksAsync(export, await MarksAsync(export, pipeline, cancellation), cancellation);
+            if (findings.Count == 0) return export;
+            export.Status = FhirExportStatus.NotDeidentified;
+            export.Issues = [.. findings, .. export.Issues];
+        }
+        catch (FhirDeidException error)
+        {
+            pipeline.WriteWarning($"Export {export.JobId}: its files could not be looked at for the labels of de-identification. {error.Message}");
+        }
+        return export;
     }
 
     private FhirDeidException NoStatusUri() =>

@@ -1,65 +1,95 @@
 using System.Management.Automation;
-using System.Text.RegularExpressions;
+using FhirDeid.PowerShell.Configuration;
+using FhirDeid.PowerShell.Loading;
 using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Export;
 
-/// <summary>Downloads the files of a completed export and checks them against the manifest: number of resources and their types. A file stands under its name only when it is complete.</summary>
-/// <remarks>Files are named after the resource type and a number, Patient-1.ndjson, and on Linux and macOS are readable by their owner alone. An export that the service does not confirm as de-identified is refused.</remarks>
+/// <summary>Downloads the files of a completed export and checks them: number of resources, the type and the labels of each. A file stands under its name only when it is complete.</summary>
+/// <remarks>
+/// <para>Files are named after the resource type and a number, Patient-1.ndjson, and on Linux and macOS are readable by their owner alone. Beside them, manifest.json lists them with their SHA-256. The same command run again goes on where an earlier one ended, also inside a file, and checks what is there; -Verify checks a folder without any connection.</para>
+/// <para>The service is asked for the export again. One that it does not confirm as de-identified is refused, and so is a resource that lacks the label, or the hashed id, that the configuration leaves on every resource of its type. -AllowNotDeidentified takes them.</para>
+/// <para>An export of patients or of a Group can hold a resource several times, which is warned of; -Unique leaves out what is there already, by type, id and version.</para>
+/// <para>Files of errors and of deletions, which Bulk Data servers other than Azure's write, are not received: they are not de-identified.</para>
+/// </remarks>
 /// <example><code>$export | Wait-FhirExport | Receive-FhirExport -Destination ./research</code>Downloads an export once it has completed.</example>
-/// <example><code>Import-Clixml ./export.xml | Receive-FhirExport ./research</code>Downloads an export of an earlier session.</example>
-/// <example><code>$export | Receive-FhirExport ./research -Force</code>Downloads again, over the files of an earlier attempt.</example>
-[Cmdlet(VerbsCommunications.Receive, "FhirExport", SupportsShouldProcess = true)]
+/// <example><code>Import-Clixml ./export.xml | Receive-FhirExport ./research</code>Downloads an export of an earlier session, or goes on with it.</example>
+/// <example><code>Receive-FhirExport -Destination ./research -Verify</code>Checks that a folder is as it was received.</example>
+/// <example><code>$export | Receive-FhirExport ./research -AnonymizationConfig $config</code>De-identifies what comes from a server that does not, before anything is written to disk.</example>
+[Cmdlet(VerbsCommunications.Receive, "FhirExport", DefaultParameterSetName = FromService, SupportsShouldProcess = true)]
 [OutputType(typeof(ReceivedFhirFile))]
-public sealed partial class ReceiveFhirExportCommand : FhirExportCommand
+public sealed class ReceiveFhirExportCommand : FhirExportCommand
 {
+    private const string FromService = "Export";
+    private const string InFolder = "Verify";
+
+    /// <summary>Status URL of the export; it comes with the export.</summary>
+    [Parameter(ParameterSetName = FromService, Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
+    public override Uri StatusUri { get; set; } = null!;
+
     /// <summary>Folder for the files; created when missing, readable by its owner alone.</summary>
     [Parameter(Mandatory = true, Position = 0)]
     [ValidateNotBlank]
     public string Destination { get; set; } = "";
 
-    /// <summary>Replaces files of the same name.</summary>
-    [Parameter]
+    /// <summary>Checks the files of the folder against the list beside them, and downloads nothing.</summary>
+    [Parameter(ParameterSetName = InFolder, Mandatory = true)]
+    public SwitchParameter Verify { get; set; }
+
+    /// <summary>Replaces files that stand in the way: those of another export, and those that are no longer what was received.</summary>
+    [Parameter(ParameterSetName = FromService)]
     public SwitchParameter Force { get; set; }
+
+    /// <summary>Leaves out resources that the export holds already. Files then come one after the other, and one that was cut off starts over.</summary>
+    [Parameter(ParameterSetName = FromService)]
+    public SwitchParameter Unique { get; set; }
+
+    /// <summary>Configuration, or path of its file, that what arrives is de-identified by before it is written. For servers that do not de-identify.</summary>
+    [Parameter(ParameterSetName = FromService)]
+    public AnonymizationConfigArgument? AnonymizationConfig { get; set; }
+
+    /// <summary>Receives files although nothing proves them de-identified: they may hold identified data.</summary>
+    [Parameter(ParameterSetName = FromService)]
+    public SwitchParameter AllowNotDeidentified { get; set; }
+
+    /// <inheritdoc/>
+    protected override Task BeginAsync(IPipeline pipeline, CancellationToken cancellation) => Verify ? Task.CompletedTask : base.BeginAsync(pipeline, cancellation);
 
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        FhirExport export = await CompletedExportAsync(cancellation);
         string folder = await pipeline.InvokeAsync(() => this.FullPath(Destination));
-        List<(FhirExportFile File, string Path)> files = [.. NameFiles(export, folder)];
-        if (!Force && files.Find(file => File.Exists(file.Path)) is { File: not null } existing) throw FileSystemPaths.FileExists(existing.Path);
-        if (!await pipeline.ShouldProcessAsync(folder, $"Download {files.Count} files of export {export.JobId}")) return;
+        if (Verify)
+        {
+            await foreach (ReceivedFhirFile file in Engine.Cloud.VerifyAsync(folder, pipeline.Progress, cancellation)) await pipeline.WriteObjectAsync(file);
+            return;
+        }
+        FhirExport export = await CompletedExportAsync(AllowNotDeidentified || AnonymizationConfig is not null, cancellation);
+        FhirReceiveOptions options = new() { Destination = folder, Force = Force, Unique = Unique, AllowNotDeidentified = AllowNotDeidentified };
+        if (AnonymizationConfig is not null)
+        {
+            AnonymizationConfig config = AnonymizationConfig.Config ?? await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(AnonymizationConfig.Path)), cancellation);
+            (options.Deidentify, options.DeidentifySha256) = (Engine.Anonymization.CreateAnonymizers(config), config.Sha256);
+        }
+        else if (!AllowNotDeidentified)
+        {
+            options.Marks = await MarksAsync(export, pipeline, cancellation);
+        }
+        if (!await pipeline.ShouldProcessAsync(folder, $"Download {export.Output.Length} files of export {export.JobId}")) return;
 
         FileSystemPaths.CreateOwnerOnlyFolder(folder);
-        foreach ((FhirExportFile file, string path) in files)
+        if (export.ErrorOutput.Length + export.DeletedOutput.Length > 0)
+            pipeline.WriteWarning($"Export {export.JobId} lists {export.ErrorOutput.Length} files of errors and {export.DeletedOutput.Length} of deletions, which are not received.");
+        long duplicates = 0;
+        await foreach (ReceivedFhirFile file in Connection.ReceiveExportAsync(export, options, pipeline.Progress, cancellation))
         {
-            ReceivedFhirFile received = await Connection.ReceiveFileAsync(export, file, path, Force, pipeline.Progress, cancellation);
-            if (received.UnlabelledCount > 0)
+            duplicates += file.DuplicateCount;
+            if (file.UnlabelledCount > 0)
             {
-                pipeline.WriteWarning($"{Path.GetFileName(path)}: {received.UnlabelledCount} of {received.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
+                pipeline.WriteWarning($"{Path.GetFileName(file.FullName)}: {file.UnlabelledCount} of {file.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
             }
-            await pipeline.WriteObjectAsync(received);
+            await pipeline.WriteObjectAsync(file);
         }
+        if (duplicates > 0) pipeline.WriteWarning($"Export {export.JobId} holds {duplicates} resources more than once (same type, id and version)" + (Unique ? ": they were left out." : "; -Unique leaves them out."));
     }
-
-    /// <summary>Names of our own: those of the manifest are data, and could lead anywhere.</summary>
-    private static IEnumerable<(FhirExportFile File, string Path)> NameFiles(FhirExport export, string folder)
-    {
-        Dictionary<string, int> counts = [];
-        foreach (FhirExportFile file in export.Output)
-        {
-            if (!TypeName().IsMatch(file.Type)) throw InvalidType(export);
-
-            int number = counts[file.Type] = counts.GetValueOrDefault(file.Type) + 1;
-            yield return (file, Path.Combine(folder, $"{file.Type}-{number}.ndjson"));
-        }
-    }
-
-    [GeneratedRegex("^[A-Z][A-Za-z]{0,63}\\z")]
-    private static partial Regex TypeName();
-
-    private static FhirDeidException InvalidType(FhirExport export) =>
-        new("ManifestInvalid", FhirDeidErrorCategory.ProtocolError, $"The manifest of export {export.JobId} lists a file without a proper resource type.",
-            "Check that the status URL is one of the FHIR service, and start the export again.", export.StatusUri);
 }

@@ -5,10 +5,17 @@ using FhirDeid.PowerShell.Pipeline;
 namespace FhirDeid.PowerShell.Export;
 
 /// <summary>Starts a de-identified export of the FHIR service into a container. A blank configuration is refused before anything is sent: the service would export identified data without a word.</summary>
-/// <remarks>The ETag pins the configuration: replaced meanwhile, it makes the export fail instead of mixing two versions.</remarks>
+/// <remarks>
+/// <para>The ETag pins the configuration: replaced meanwhile, it makes the export fail instead of mixing two versions.</para>
+/// <para>The export is noted in a journal of your own on this machine before it is started, and with its status URL before anything else is done: Get-FhirExport lists it, in any session. Azure Automation has no journal: keep the export that is returned.</para>
+/// <para>-WhatIf prints the request.</para>
+/// </remarks>
 /// <example><code>$published | Start-FhirDeidExport -Container research | Wait-FhirExport</code>Exports all data with a published configuration and waits for the end.</example>
 /// <example><code>$published | Start-FhirDeidExport -Container research -ResourceType Patient, Observation -Since 2026-01-01</code>Exports two resource types, and of them what has changed since.</example>
+/// <example><code>$published | Start-FhirDeidExport -Container research -Since $previous</code>Exports what has changed since an earlier export, which misses nothing.</example>
 /// <example><code>Start-FhirDeidExport -Container research -ConfigName study-7.json -ConfigETag '"0x8DC5F2A1B3C4D5E"'</code>Names the configuration by hand.</example>
+/// <example><code>$published | Start-FhirDeidExport -Container research -ResourceType Observation -TypeFilter 'Observation?category=laboratory'</code>Exports laboratory results alone.</example>
+/// <example><code>Start-FhirDeidExport -DeidentifyLocally | Wait-FhirExport | Receive-FhirExport ./research -AnonymizationConfig $config</code>Exports from a server that does not de-identify; the files are de-identified while they are received.</example>
 /// <example><code>$published | Start-FhirDeidExport -Container research -Group study-7</code>Exports the patients of a Group and what belongs to them, where the service supports that.</example>
 [Cmdlet(VerbsLifecycle.Start, "FhirDeidExport", DefaultParameterSetName = AtSystemLevel, SupportsShouldProcess = true)]
 [Alias("Start-FhirExport")]
@@ -20,21 +27,30 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
     private const string AtPatientLevel = "Patient";
     private const string AtGroupLevel = "Group";
 
-    /// <summary>Container of the export storage account that the files go to.</summary>
-    [Parameter(Mandatory = true, Position = 0)]
+    /// <summary>Container of the export storage account that the files go to. Only servers other than Azure's do without one.</summary>
+    [Parameter(Position = 0)]
     [Alias("ContainerName")]
     [ValidateNotBlank]
     public string Container { get; set; } = "";
 
-    /// <summary>Blob name of the published configuration.</summary>
-    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true)]
+    /// <summary>Blob name of the published configuration, or its file name in the image.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
     [ValidateNotBlank]
     public string ConfigName { get; set; } = "";
 
     /// <summary>ETag of the published configuration.</summary>
-    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(ValueFromPipelineByPropertyName = true)]
     [ValidateNotBlank]
     public string ConfigETag { get; set; } = "";
+
+    /// <summary>Image of a container registry that holds the configuration, in place of the ETag: registry.azurecr.io/image@sha256:… pins it, a tag does not. The registry must be set at the FHIR service.</summary>
+    [Parameter]
+    [ValidateNotBlank]
+    public string ConfigCollectionReference { get; set; } = "";
+
+    /// <summary>Exports without a configuration: the files hold identified data. For servers that do not de-identify; Receive-FhirExport -AnonymizationConfig then de-identifies before anything is written to disk.</summary>
+    [Parameter]
+    public SwitchParameter DeidentifyLocally { get; set; }
 
     /// <summary>SHA-256 of the published configuration, for the record.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
@@ -47,9 +63,14 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
     [ValidateFhirResourceType]
     public string[] ResourceType { get; set; } = [];
 
-    /// <summary>Exports only resources that have changed since then.</summary>
+    /// <summary>Search queries of the form Type?parameter=value: of that type, only what matches is exported. Needs the type in -ResourceType, and makes the service work with one worker.</summary>
     [Parameter]
-    [IsoTime]
+    [ValidateNotNullOrEmpty]
+    public string[] TypeFilter { get; set; } = [];
+
+    /// <summary>Exports only resources that have changed since then: a time, or an earlier export, whose data this one goes on from.</summary>
+    [Parameter]
+    [Since]
     public DateTimeOffset? Since { get; set; }
 
     /// <summary>Exports resources as they were before then; the time of the start where it is not given. An export that begins where another has ended misses nothing.</summary>
@@ -72,6 +93,18 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
     [ValidateRange(1, 10_000)]
     public int? MaxCount { get; set; }
 
+    /// <summary>Has one worker of the service do all: slower.</summary>
+    [Parameter(ParameterSetName = AtSystemLevel)]
+    public SwitchParameter NoParallel { get; set; }
+
+    /// <summary>Exports earlier versions of resources too.</summary>
+    [Parameter(ParameterSetName = AtSystemLevel)]
+    public SwitchParameter IncludeHistory { get; set; }
+
+    /// <summary>Exports deleted resources too. The service marks them after de-identification.</summary>
+    [Parameter(ParameterSetName = AtSystemLevel)]
+    public SwitchParameter IncludeDeleted { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
@@ -80,25 +113,79 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
             pipeline.WriteWarning($"Container '{KeyContainer}' holds the configurations with their keys: whoever may read the exported files there may also read the keys. Choose another container.");
         }
         FhirExportLevel level = Enum.Parse<FhirExportLevel>(ParameterSetName);
-        if (level != FhirExportLevel.System)
+        if (level != FhirExportLevel.System && !DeidentifyLocally)
         {
             pipeline.WriteWarning("Azure documents de-identified export at system level only. The service's source does it at this level too, but yours may refuse it; look at what it exports.");
         }
-        if (!await pipeline.ShouldProcessAsync($"{Connection.Context.FhirServiceUri} to container {Container}", $"Start export with configuration {ConfigName}")) return;
-
         FhirExportRequest request = new()
         {
             Container = Container,
             ConfigName = ConfigName,
             ConfigETag = ConfigETag,
             ConfigSha256 = ConfigSha256 ?? "",
+            ConfigCollectionReference = ConfigCollectionReference,
+            DeidentifyLocally = DeidentifyLocally,
             ResourceType = ResourceType,
+            TypeFilter = TypeFilter,
             Since = Since,
             Until = Until,
             Level = level,
             GroupId = Group,
             MaxCount = MaxCount,
+            NoParallel = NoParallel,
+            IncludeHistory = IncludeHistory,
+            IncludeDeleted = IncludeDeleted,
         };
-        await pipeline.WriteObjectAsync(await Connection.StartExportAsync(request, cancellation));
+        Uri kickOff = Connection.KickOffUri(request);
+        if (DeidentifyLocally) pipeline.WriteWarning("The export is not de-identified: whoever may read its files reads identified data. Receive it with -AnonymizationConfig, and delete the files then.");
+        if (ConfigCollectionReference.Length > 0 && !ConfigCollectionReference.Contains('@'))
+            pipeline.WriteWarning("The tag of an image can move: a configuration that is replaced meanwhile would be used by some workers of the service and not by others. A digest (@sha256:…) pins it.");
+        if (!await pipeline.ShouldProcessAsync($"GET {kickOff.AbsoluteUri}", DeidentifyLocally ? "Start export without de-identification" : $"Start export with configuration {ConfigName}")) return;
+        await pipeline.WriteObjectAsync(await StartAsync(request, kickOff, pipeline, cancellation));
+    }
+
+    /// <summary>Starts the export, noted in the journal before and after.</summary>
+    private async Task<FhirExport> StartAsync(FhirExportRequest request, Uri kickOff, IPipeline pipeline, CancellationToken cancellation)
+    {
+        ExportJournal? journal = ExportJournal.Open();
+        FhirExport planned = new()
+        {
+            FhirServiceUri = Connection.Context.FhirServiceUri,
+            StorageAccountName = Connection.Context.StorageAccountName,
+            Container = request.Container,
+            ConfigName = request.ConfigName,
+            KickOffUri = kickOff,
+            StartedAt = DateTimeOffset.UtcNow,
+        };
+        string? entry = Note(null, planned);
+        FhirExport export;
+        try
+        {
+            export = await Connection.StartExportAsync(request, cancellation);
+        }
+        catch (FhirDeidException error) when (error.ErrorId is not ("FhirDeid.ExportUncertain" or "FhirDeid.ContentLocationMissing" or "FhirDeid.ForeignUrl"))
+        {
+            // The service has taken nothing.
+            if (entry is not null) ExportJournal.Remove(entry);
+            throw;
+        }
+        Note(entry, export);
+        return export;
+
+        string? Note(string? at, FhirExport what)
+        {
+            if (journal is null) return null;
+            try
+            {
+                if (at is null) return journal.Begin(what);
+                ExportJournal.Write(at, what);
+                return at;
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                pipeline.WriteWarning($"The export cannot be noted in the journal ({exception.GetType().Name}): keep the object that is returned.");
+                return null;
+            }
+        }
     }
 }

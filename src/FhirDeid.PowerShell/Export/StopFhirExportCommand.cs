@@ -21,6 +21,7 @@ public sealed class StopFhirExportCommand : FhirExportCommand
         if (!await pipeline.ShouldProcessAsync(StatusUri, "Cancel export")) return;
 
         FhirExport export = await Connection.CancelExportAsync(Export, cancellation);
+        Note(export);
         if (export.Status != FhirExportStatus.Cancelled) pipeline.WriteWarning($"Export {export.JobId} had already ended with status {export.Status}: there was nothing to cancel, and its files stay.");
         else if (Status == FhirExportStatus.Cancelled) pipeline.WriteWarning($"Export {export.JobId} had already been cancelled.");
         if (PassThru) await pipeline.WriteObjectAsync(export);

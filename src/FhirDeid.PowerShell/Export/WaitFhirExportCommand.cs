@@ -1,29 +1,33 @@
-using System.Diagnostics;
 using System.Management.Automation;
+using System.Management.Automation.Host;
 using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Export;
 
 /// <summary>Waits until exports end, and shows how they ended. Several exports are waited for at once.</summary>
-/// <remarks>The service is asked after 1 s, then ever less often, at last every 15 s. It reports an end 15 s late at the earliest. Throttling and short outages do not end the waiting. The service may also be asked from another session or machine, with an export that was saved there.</remarks>
+/// <remarks>
+/// <para>The service is asked after 1 s, then ever less often, at last about every 15 s, or when it wants to be asked (Retry-After, 5 minutes at the most). It reports an end 15 s late at the earliest. Throttling and outages of up to half an hour do not end the waiting.</para>
+/// <para>Ctrl+C ends the waiting and not the export. The service may be asked again from another session or machine: with Get-FhirExport here, with an export that was saved, or by its job id.</para>
+/// <para>Once an export has completed, the beginning of each of its files is looked at: where the configuration changes the id of every resource, every resource must bear the label of it. If one does not, or the service does not confirm the configuration, the status is NotDeidentified, and neither Receive-FhirExport nor Read-FhirExport nor New-ExportSasToken takes the export without being told to.</para>
+/// </remarks>
 /// <example><code>$published | Start-FhirDeidExport -Container research | Wait-FhirExport</code>Waits for an export just started.</example>
+/// <example><code>Get-FhirExport | Where-Object Status -eq InProgress | Wait-FhirExport</code>Waits for all that still run.</example>
 /// <example><code>Import-Clixml ./export.xml | Wait-FhirExport -TimeoutSeconds 600</code>Waits for an export of an earlier session, ten minutes at the most; then it is returned as it stands.</example>
 /// <example><code>$export | Wait-FhirExport | Receive-FhirExport -Destination ./research</code>Waits and downloads.</example>
 [Cmdlet(VerbsLifecycle.Wait, "FhirExport")]
 [OutputType(typeof(FhirExport))]
 public sealed class WaitFhirExportCommand : FhirExportCommand
 {
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan s_longestOutage = TimeSpan.FromMinutes(10);
-
     private readonly List<FhirExport> _exports = [];
-    private int _ended;
 
     /// <summary>Longest time to wait, in seconds; 0 asks once. An export that has not ended then is returned as it stands, which is no error.</summary>
     [Parameter]
     [ValidateRange(0, int.MaxValue)]
     public int? TimeoutSeconds { get; set; }
+
+    /// <summary>Makes an export that has not ended in time an error too.</summary>
+    [Parameter]
+    public SwitchParameter ErrorOnTimeout { get; set; }
 
     /// <inheritdoc/>
     protected override Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
@@ -33,62 +37,32 @@ public sealed class WaitFhirExportCommand : FhirExportCommand
     }
 
     /// <inheritdoc/>
-    protected override async Task EndAsync(IPipeline pipeline, CancellationToken cancellation)
+    protected override Task EndAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        Stopwatch clock = Stopwatch.StartNew();
-        Task all = Task.WhenAll(_exports.Select(export => WaitAsync(export, clock, pipeline, cancellation)));
-        while (await Task.WhenAny(all, Task.Delay(s_firstPause, cancellation)) != all)
+        ExportWait wait = new(Connection, pipeline, TimeProvider.System)
         {
-            pipeline.Progress.Report(new FhirDeidProgress("Waiting for FHIR exports", $"{_ended} of {_exports.Count} ended after {clock.Elapsed:h\\:mm\\:ss}"));
-        }
-        await all;
+            Timeout = TimeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            ErrorOnTimeout = ErrorOnTimeout,
+            Ended = async (export, stop) =>
+            {
+                export = await LookedIntoAsync(export, pipeline, stop);
+                Note(export);
+                return export;
+            },
+        };
+        return wait.RunAsync(_exports, cancellation);
     }
 
-    private async Task WaitAsync(FhirExport export, Stopwatch clock, IPipeline pipeline, CancellationToken cancellation)
+    /// <inheritdoc/>
+    protected override void Stopped()
     {
-        TimeSpan limit = TimeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : TimeSpan.MaxValue;
-        TimeSpan pause = s_firstPause;
-        TimeSpan? failingSince = null;
-        while (true)
+        try
         {
-            try
-            {
-                export = await Connection.GetExportAsync(export, cancellation);
-                failingSince = null;
-            }
-            catch (FhirDeidException error) when (IsTransient(error) && clock.Elapsed - (failingSince ?? clock.Elapsed) < s_longestOutage)
-            {
-                if (failingSince is null) pipeline.WriteWarning($"Export {export.JobId}: {error.Message} The waiting goes on.");
-                failingSince ??= clock.Elapsed;
-            }
-            catch (FhirDeidException error)
-            {
-                await pipeline.WriteErrorAsync(error);
-                break;
-            }
-
-            TimeSpan left = limit - clock.Elapsed;
-            if (export.Status != FhirExportStatus.InProgress || left <= TimeSpan.Zero)
-            {
-                await WriteAsync(export, pipeline);
-                break;
-            }
-            await Task.Delay(left < pause ? left : pause, cancellation);
-            pause = pause * 1.5 < s_longestPause ? pause * 1.5 : s_longestPause;
+            Host?.UI?.WriteWarningLine("The export goes on in the service. Wait for it again with Wait-FhirExport, cancel it with Stop-FhirExport; Get-FhirExport lists what was started here.");
         }
-        Interlocked.Increment(ref _ended);
-    }
-
-    private static async Task WriteAsync(FhirExport export, IPipeline pipeline)
-    {
-        if (export.Status == FhirExportStatus.CompletedWithErrors)
+        catch (HostException)
         {
-            foreach (string issue in export.Issues) pipeline.WriteWarning($"Export {export.JobId}: {issue}");
+            // A host without a screen.
         }
-        await pipeline.WriteObjectAsync(export);
-        if (export.Error() is { } error) await pipeline.WriteErrorAsync(error);
     }
-
-    private static bool IsTransient(FhirDeidException error) =>
-        error.ErrorId is "FhirDeid.Throttled" or "FhirDeid.ServiceUnavailable" or "FhirDeid.EndpointUnreachable";
 }

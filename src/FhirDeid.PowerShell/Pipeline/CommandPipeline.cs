@@ -106,7 +106,7 @@ internal sealed class CommandPipeline(PSCmdlet cmdlet, CancellationToken cancell
             id = known ? activity.Id : _activities.Count + 1;
             _activities[value.Activity] = (id, now);
         }
-        ProgressRecord record = new(id, value.Activity, value.Status) { PercentComplete = value.PercentComplete };
+        ProgressRecord record = new(id, value.Activity, value.Status) { PercentComplete = value.PercentComplete, SecondsRemaining = value.SecondsRemaining };
         Post(() => cmdlet.WriteProgress(record));
     }
 

@@ -47,7 +47,16 @@ public abstract class FhirDeidCommand : PSCmdlet, IDisposable
     protected sealed override void EndProcessing() => Run(EndAsync, ThrowTerminatingError);
 
     /// <inheritdoc/>
-    protected sealed override void StopProcessing() => _stopping.Cancel();
+    protected sealed override void StopProcessing()
+    {
+        _stopping.Cancel();
+        Stopped();
+    }
+
+    /// <summary>Runs when the user stops the cmdlet, on another thread than the pipeline's: nothing can be written to a stream any more, only to the host.</summary>
+    protected virtual void Stopped()
+    {
+    }
 
     /// <summary>Cancels what the cmdlet still has under way.</summary>
     public void Dispose()

@@ -5,7 +5,7 @@ namespace FhirDeid.PowerShell.Pipeline;
 
 /// <summary>Reads a time of the form 2026-01-01 (ISO 8601) alike everywhere. PowerShell reads arguments in the calendar of the session's culture, in which that can be another year or none.</summary>
 [AttributeUsage(AttributeTargets.Property)]
-public sealed class IsoTimeAttribute : ArgumentTransformationAttribute
+public class IsoTimeAttribute : ArgumentTransformationAttribute
 {
     /// <inheritdoc/>
     public override object? Transform(EngineIntrinsics engineIntrinsics, object? inputData) =>

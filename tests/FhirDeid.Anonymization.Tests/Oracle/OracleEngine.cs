@@ -234,7 +234,7 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
     private static JsonValue? Typed(FhirType type, string text) => type.Syntax switch
     {
         PrimitiveSyntax.Boolean => text is "true" or "false" ? JsonValue.Create(text == "true") : null,
-        PrimitiveSyntax.Integer => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) ? JsonValue.Create(number) : null,
+        PrimitiveSyntax.Integer => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) && (type.Name == "integer" || number >= (type.Name == "positiveInt" ? 1 : 0)) ? JsonValue.Create(number) : null,
         PrimitiveSyntax.Decimal => decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out decimal number) ? JsonValue.Create(number) : null,
         PrimitiveSyntax.Date => FhirDate().IsMatch(text) ? JsonValue.Create(text) : null,
         PrimitiveSyntax.DateTime => (type.Name == "instant" ? ZonedTime().IsMatch(text.Length > 10 ? text[10..] : "") : FhirDate().IsMatch(text) || text.Length > 10 && ZonedTime().IsMatch(text[10..])) ? JsonValue.Create(text) : null,

@@ -63,7 +63,7 @@ internal sealed class RandomResource(int seed)
         return property.Type.Syntax switch
         {
             PrimitiveSyntax.Boolean => _random.Next(2) == 0,
-            PrimitiveSyntax.Integer => _random.Next(-5, 100),
+            PrimitiveSyntax.Integer => property.Type.Name == "integer" ? _random.Next(-5, 100) : _random.Next(1, 100),
             PrimitiveSyntax.Decimal => _random.Next(1000) / 10m,
             PrimitiveSyntax.Date => Dates[_random.Next(Dates.Length)],
             PrimitiveSyntax.DateTime => property.Type.Name == "instant" || _random.Next(2) == 0 ? Dates[_random.Next(3)] + Times[_random.Next(Times.Length)] : Dates[_random.Next(Dates.Length)],

@@ -1,0 +1,214 @@
+using System.Collections.ObjectModel;
+using System.Management.Automation;
+using FhirDeid.PowerShell.Connect;
+
+namespace FhirDeid.Tests;
+
+/// <summary>What is kept of exports that were started here. Alone, because the journal's place belongs to the process.</summary>
+[CollectionDefinition(nameof(JournalTests), DisableParallelization = true)]
+[Collection(nameof(JournalTests))]
+public sealed class JournalTests : IDisposable
+{
+    private const string Start = "Start-FhirDeidExport research -ConfigName a.json -ConfigETag b";
+
+    private readonly StandInConnection _connection = new();
+    private readonly Shell _shell = new();
+    private readonly string? _before = Environment.GetEnvironmentVariable("FHIRDEID_JOURNAL");
+    private readonly string _folder = Path.Combine(Directory.CreateTempSubdirectory().FullName, "journal");
+
+    public JournalTests()
+    {
+        Environment.SetEnvironmentVariable("FHIRDEID_JOURNAL", _folder);
+        Connections.Set(_shell.Runspace, _connection);
+    }
+
+    public void Dispose()
+    {
+        Environment.SetEnvironmentVariable("FHIRDEID_JOURNAL", _before);
+        _shell.Dispose();
+        Directory.Delete(Path.GetDirectoryName(_folder)!, recursive: true);
+    }
+
+    private string[] Entries => Directory.Exists(_folder) ? [.. Directory.EnumerateFiles(_folder)] : [];
+
+    [Fact]
+    public void An_export_is_noted_before_it_is_sent_and_with_its_status_URL_at_once()
+    {
+        string before = "";
+        _connection.Starting = () => before = File.ReadAllText(Assert.Single(Entries));
+
+        Run($"{Start} -ResourceType Patient -TypeFilter 'Patient?name=Lovelace'");
+
+        Assert.DoesNotContain("StatusUri", before, StringComparison.Ordinal);
+        Assert.Contains("a.json", before, StringComparison.Ordinal);
+        string after = File.ReadAllText(Assert.Single(Entries));
+        Assert.Contains("https://lab.example/_operations/export/1", after, StringComparison.Ordinal);
+        if (!OperatingSystem.IsWindows())
+        {
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Entries[0]));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(_folder));
+        }
+    }
+
+    [Fact]
+    public void What_was_started_is_listed_in_another_session_as_it_stands_now()
+    {
+        Run(Start);
+        _connection.Answer("1", export => { export.Status = FhirExportStatus.Completed; return export; });
+        using Shell other = new();
+        Connections.Set(other.Runspace, _connection);
+
+        PSObject export = Assert.Single(other.Script("Get-FhirExport").Invoke());
+
+        Assert.Equal(("1", FhirExportStatus.Completed, "research", "a.json"), ((string)export.Properties["JobId"].Value, (FhirExportStatus)export.Properties["Status"].Value,
+            (string)export.Properties["Container"].Value, (string)export.Properties["ConfigName"].Value));
+        Run("Get-FhirExport");
+        Assert.Single(_connection.Asked);
+    }
+
+    [Fact]
+    public void An_export_that_the_service_has_forgotten_is_listed_as_cancelled()
+    {
+        Run(Start);
+        _connection.Answer("1", _ => throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, "Gone.", "Start it again."));
+
+        FhirExport export = Assert.IsType<FhirExport>(Assert.Single(Run("Get-FhirExport")).BaseObject);
+
+        Assert.Equal(FhirExportStatus.Cancelled, export.Status);
+        Assert.Contains("no longer knows", Assert.Single(export.Issues), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_outage_shows_the_export_as_it_was_and_the_error()
+    {
+        Run(Start);
+        _connection.Answer("1", _ => throw new FhirDeidException("Throttled", FhirDeidErrorCategory.ResourceUnavailable, "Busy.", "Wait.") { IsTransient = true });
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try("Get-FhirExport");
+
+        Assert.Single(output);
+        Assert.StartsWith("FhirDeid.Throttled", Assert.Single(streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Exports_of_another_service_are_listed_without_asking_it()
+    {
+        Run(Start);
+        _connection.Context.FhirServiceUri = new Uri("https://other.example");
+
+        Assert.Single(Run("Get-FhirExport"));
+        Assert.Empty(_connection.Asked);
+    }
+
+    [Theory]
+    [InlineData("ExportUncertain", 1)]
+    [InlineData("ExportRefused", 0)]
+    [InlineData("EndpointUnreachable", 0)]
+    public void Only_an_export_that_may_run_stays_noted(string id, int entries)
+    {
+        _connection.Starting = () => throw new FhirDeidException(id, FhirDeidErrorCategory.ResourceUnavailable, "No.", "Wait.");
+
+        Try(Start);
+
+        Assert.Equal(entries, Entries.Length);
+        (Collection<PSObject> output, PSDataStreams streams) = Try("Get-FhirExport");
+        Assert.Empty(output);
+        if (entries > 0) Assert.Contains("it may run", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_start_that_is_cut_off_by_anything_else_stays_noted()
+    {
+        _connection.Starting = () => throw new InvalidOperationException();
+
+        Assert.Single(Try(Start).Streams.Error);
+
+        Assert.Single(Entries);
+    }
+
+    [Theory]
+    [InlineData("FHIRDEID_JOURNAL", "off")]
+    [InlineData("AUTOMATION_ASSET_SANDBOX_ID", "1")]
+    [InlineData("AZUREPS_HOST_ENVIRONMENT", "AzureAutomation/")]
+    public void Where_there_is_no_journal_the_object_is_enough(string variable, string value)
+    {
+        Environment.SetEnvironmentVariable("FHIRDEID_JOURNAL", null);
+        Environment.SetEnvironmentVariable(variable, value);
+        try
+        {
+            FhirExport export = Assert.IsType<FhirExport>(Assert.Single(Run(Start)).BaseObject);
+            _connection.Answer("1", same => { same.Status = FhirExportStatus.Completed; return same; });
+
+            Assert.Equal(FhirExportStatus.Completed, Assert.IsType<FhirExport>(Assert.Single(Run("$a | Wait-FhirExport", export)).BaseObject).Status);
+            (Collection<PSObject> output, PSDataStreams streams) = Try("Get-FhirExport");
+            Assert.Empty(output);
+            Assert.Contains("no journal", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(variable, null);
+        }
+    }
+
+    [Theory]
+    [InlineData("InProgress", "https://lab.example", 400, true)]
+    [InlineData("Completed", "https://lab.example", 80, true)]
+    [InlineData("Completed", "https://lab.example", 100, false)]
+    [InlineData("InProgress", "https://127.0.0.1:5000", 0, true)]
+    [InlineData("InProgress", "https://127.0.0.1:5000", 2, false)]
+    public void What_has_ended_long_ago_is_forgotten(string status, string service, int days, bool kept)
+    {
+        Directory.CreateDirectory(_folder);
+        File.WriteAllText(Path.Combine(_folder, "x.json"), $$"""{"JobId":"1","Status":"{{status}}","StatusUri":"{{service}}/1","FhirServiceUri":"{{service}}","StartedAt":"{{DateTimeOffset.UtcNow.AddDays(-days):O}}"}""");
+
+        Assert.Equal(kept ? 1 : 0, Run("Get-FhirExport").Count);
+        Assert.Equal(kept ? 1 : 0, Entries.Length);
+    }
+
+    [Fact]
+    public void A_file_that_is_no_entry_is_passed_over()
+    {
+        Run(Start);
+        File.WriteAllText(Path.Combine(_folder, "x.json"), "{");
+        File.WriteAllText(Path.Combine(_folder, "y.json"), "null");
+        _connection.Answer("1", same => same);
+
+        Assert.Single(Run("Get-FhirExport"));
+    }
+
+    [Fact]
+    public void An_export_from_the_pipeline_is_asked_for_and_anything_else_is_no_list()
+    {
+        Run(Start);
+        FhirExport other = new() { JobId = "2", StatusUri = new Uri("https://lab.example/_operations/export/2"), Container = "other" };
+        _connection.Answer("2", same => same);
+
+        Assert.Equal(["2", "1"], Run("[PSCustomObject]@{ JobId = '2' }, [PSCustomObject]@{ JobId = '1' } | Get-FhirExport").Select(export => (string)export.Properties["JobId"].Value));
+        Assert.Equal("2", Assert.IsType<FhirExport>(Assert.Single(Run("$a | Get-FhirExport", other)).BaseObject).JobId);
+        Assert.StartsWith("FhirDeid.StatusUriInvalid", Assert.Single(Try("[PSCustomObject]@{ Container = 'x' } | Get-FhirExport").Streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_stopped_export_is_noted_as_that()
+    {
+        PSObject export = Assert.Single(Run(Start));
+        _connection.Answer("1", same => { same.Status = FhirExportStatus.Cancelled; return same; });
+        Run("$a | Stop-FhirExport", export);
+
+        Assert.Equal(FhirExportStatus.Cancelled, Assert.IsType<FhirExport>(Assert.Single(Run("Get-FhirExport")).BaseObject).Status);
+        Assert.Single(_connection.Asked);
+    }
+
+    private Collection<PSObject> Run(string script, params object[] arguments)
+    {
+        (Collection<PSObject> output, PSDataStreams streams) = Try(script, arguments);
+        Assert.Empty(streams.Error.Select(error => $"{error.FullyQualifiedErrorId}: {error}"));
+        return output;
+    }
+
+    private (Collection<PSObject> Output, PSDataStreams Streams) Try(string script, params object[] arguments)
+    {
+        System.Management.Automation.PowerShell shell = _shell.Script(script, arguments);
+        return (shell.Invoke(), shell.Streams);
+    }
+}
