@@ -8,6 +8,7 @@ BeforeAll {
     $env:FHIRDEID_JOURNAL = "$TestDrive/journal"
     $config = New-AnonymizationConfig SafeHarbor
     '{ "fhirPathRules": [ { "path": "Patient.name", "method": "redakt" } ] }' | Set-Content "$TestDrive/unsound.json"
+    '{ "fhirPathRules": [ { "path": "Patient.name" } ] }' | Set-Content "$TestDrive/incomplete.json"
     '{ "fhirPathRules": [ { "path": "Resource", "method": "keep" } ] }' | Set-Content "$TestDrive/keep.json"
 }
 
@@ -71,7 +72,7 @@ Describe 'Configurations in the pipeline' {
     It 'warn of a rule that comes too late' {
         $null = New-AnonymizationConfig SafeHarbor | Add-AnonymizationRule Patient.maritalStatus.text keep -WarningVariable late -WarningAction SilentlyContinue
         $null = New-AnonymizationConfig SafeHarbor | Add-AnonymizationRule Patient.maritalStatus.text keep -Before Resource -WarningVariable early
-        $late | Should -Match 'never applies'
+        $late | Should -Match 'never decides'
         $early | Should -BeNullOrEmpty
     }
 
@@ -123,7 +124,8 @@ Describe 'What configurations do' {
 
     It 'is shown value by value' {
         $changes = Get-Content "$TestDrive/raw/Patient.ndjson" | Compare-FhirDeidResource "$TestDrive/study-8.json" -WarningVariable idle -WarningAction SilentlyContinue
-        ($changes | Where-Object Path -eq 'Patient.birthDate').After | Should -BeNullOrEmpty
+        $changes | Where-Object { $_.Path -eq 'Patient.birthDate' -and $_.After } | Should -BeNullOrEmpty
+        $changes.Path | Should -Contain 'Patient.birthDate'
         "$idle" | Should -Match 'nothing in the sample: 1'
         $changes | Out-String | Should -Match 'Resource: Patient/'
         (Get-Item "$TestDrive/raw/Patient.ndjson" | Compare-FhirDeidResource $config -Summary).Count | Should -Be $config.Rules.Count

@@ -88,7 +88,7 @@ internal sealed class EffectivePlan
                 conditional.Add(rule);
             else
             {
-                decision = new Decision(rule, conditional, state.IsMatched && state.DecidedBy == claim, claim.HoldsAll);
+                decision = new Decision(rule, conditional, state.Matched.Contains(claim), claim.HoldsAll);
                 break;
             }
         }
@@ -112,6 +112,9 @@ internal sealed class EffectivePlan
                 seen.Add(rule.Number);
             foreach (ConfigurationRule conditional in decision.Conditional)
                 seen.Add(conditional.Number);
+            // perturb leaves a Quantity without a number to the rules after it.
+            if (decision is { Rule.Method: AnonymizationMethod.Perturb, HoldsAll: false } && AnonymizationPlan.IsQuantity(state.Type))
+                seen.UnionWith(state.Claims.Select(claim => _rules[claim.Rule].Number));
             yield return state;
             if (IsSettled(decision, seen))
                 continue;

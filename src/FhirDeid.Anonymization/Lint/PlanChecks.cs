@@ -32,20 +32,21 @@ internal static class PlanChecks
                 continue;
             if (reading.Rule.Method is AnonymizationMethod.DateShift or AnonymizationMethod.Perturb && RuleChecks.Of(reading).Any())
                 continue;
-            string by = CoveredBy(plan, reading) is { } number ? $"rule {number} comes first and covers all that it reaches" : "rules before it cover all that it reaches";
+            ConfigurationRule? cover = CoveredBy(plan, reading);
+            string by = cover is null ? "rules before it cover all that it reaches" : $"rule {cover.Number} comes first and covers all that it reaches";
             yield return (reading.Rule, new PathProblem("RuleNeverFires", AnonymizationConfigSeverity.Warning, $"Rule {reading.Rule.Number}: '{reading.Rule.Path}' never decides anything: {by}.",
-                "The first rule that reaches an element, or an element around it, decides. Move the rule up, or remove it."));
+                $"The first rule that reaches an element, or an element around it, decides. Move the rule up{(cover is null ? "" : $" (-Before {cover.Path.Trim()})")}, or remove it."));
         }
         foreach ((ConfigurationRule, PathProblem) finding in Order(plan).Concat(Extensions(plan, readings)))
             yield return finding;
     }
 
     /// <summary>The one earlier rule that covers another, if a single one does.</summary>
-    private static int? CoveredBy(EffectivePlan plan, RuleReading reading)
+    private static ConfigurationRule? CoveredBy(EffectivePlan plan, RuleReading reading)
     {
         ConfigurationRule[] earlier = [.. plan.Rules.TakeWhile(rule => rule.Number < reading.Rule.Number)];
-        return earlier.FirstOrDefault(rule => rule.Path.Trim() == reading.Rule.Path.Trim())?.Number
-            ?? earlier.FirstOrDefault(rule => rule.Path.Trim() == "Resource" || reading.Rule.Path.StartsWith(rule.Path.Trim() + ".", StringComparison.Ordinal))?.Number;
+        return earlier.FirstOrDefault(rule => rule.Path.Trim() == reading.Rule.Path.Trim())
+            ?? earlier.FirstOrDefault(rule => rule.Path.Trim() == "Resource" || reading.Rule.Path.StartsWith(rule.Path.Trim() + ".", StringComparison.Ordinal));
     }
 
     /// <summary>Dates shift by the id as it is at that rule.</summary>

@@ -16,14 +16,6 @@ internal static class RuleNumbers
     }
 
     /// <summary>What keeps a rule from working as it is meant.</summary>
-    public static IEnumerable<string> WarningsOf(this AnonymizationConfig config, int number)
-    {
-        string[] found = [.. Engine.Anonymization.Test(config.ToJson()).Where(finding => finding.Rule == number && finding.Severity == AnonymizationConfigSeverity.Warning).Select(finding => $"{finding.Message} {finding.Fix}")];
-        string path = config.Rules[number - 1].Path.Trim();
-        if (found.Length == 0 && config.Rules.Take(number - 1).FirstOrDefault(rule => Covers(rule.Path.Trim(), path)) is { } first)
-            found = [$"Rule {number} ({path}) never applies: rule {first.Number} ({first.Path} {first.Method}) comes first and decides all that it could reach. Add it with -Before {first.Path}."];
-        return found;
-    }
-
-    private static bool Covers(string first, string path) => first is "Resource" or "DomainResource" || first == path || path.StartsWith(first + ".", StringComparison.Ordinal) && !path.Contains('|', StringComparison.Ordinal);
+    public static IEnumerable<string> WarningsOf(this AnonymizationConfig config, int number) =>
+        Engine.Anonymization.Test(config.ToJson()).Where(finding => finding.Rule == number && finding.Severity == AnonymizationConfigSeverity.Warning).Select(finding => $"{finding.Message} {finding.Fix}");
 }
