@@ -91,6 +91,9 @@ internal sealed class Tape
     /// <summary>JSON may nest this deep: beyond what any FHIR resource does, and below what could exhaust memory.</summary>
     private const int MaxDepth = 16_384;
 
+    /// <summary>JSON may hold this many values: their tokens take two gigabytes of memory.</summary>
+    private const int MaxCount = 1 << 25;
+
     private Token[] _tokens = new Token[1024];
     private int[] _open = new int[64];
     private int _count;
@@ -324,6 +327,8 @@ internal sealed class Tape
 
     private ref Token Add()
     {
+        if (_count == MaxCount)
+            throw new ResourceException("it holds more than 33,554,432 JSON values");
         if (_count == _tokens.Length)
             Array.Resize(ref _tokens, _count * 2);
         return ref _tokens[_count++];
