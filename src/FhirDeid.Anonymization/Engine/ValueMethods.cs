@@ -93,7 +93,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
                 token.Operation = Operations.Encrypt;
                 _encryption.WriteValue(CryptoHash.Trim(text), Arena);
                 break;
-            case AnonymizationMethod.Perturb when state.DecidedBy.HoldsAll && !(AnonymizationPlan.IsQuantity(place.ParentType) && place.Property.Name == "value"):
+            case AnonymizationMethod.Perturb when state.DecidedBy.BelowQuantity > 1 || state.DecidedBy.HoldsAll && place.Property.Name != "value":
                 isKept = true;
                 break;
             case AnonymizationMethod.Perturb:

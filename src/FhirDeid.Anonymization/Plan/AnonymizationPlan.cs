@@ -206,9 +206,13 @@ internal sealed class AnonymizationPlan
     }
 
     /// <summary>What the children of a node inherit. A Quantity whose number perturb moves is perturb's as a whole: unit and code are safe from later rules.</summary>
-    private static RuleReference[] Inherited(PlanState parent) => IsPerturbedQuantity(parent)
-        ? [.. parent.Claims.Select(claim => claim == parent.DecidedBy ? claim with { HoldsAll = true } : claim)]
-        : parent.Claims;
+    private static RuleReference[] Inherited(PlanState parent)
+    {
+        bool isQuantity = IsPerturbedQuantity(parent);
+        if (!isQuantity && !parent.Claims.Any(claim => claim.BelowQuantity == 1))
+            return parent.Claims;
+        return [.. parent.Claims.Select(claim => claim.HoldsAll ? claim with { BelowQuantity = 2 } : isQuantity && claim == parent.DecidedBy ? claim with { BelowQuantity = 1 } : claim)];
+    }
 
     /// <summary>Whether a node is a Quantity, of whatever kind, that a perturb rule decides.</summary>
     public static bool IsPerturbedQuantity(PlanState state) =>

@@ -6,9 +6,12 @@ namespace FhirDeid.Anonymization.Plan;
 /// <summary>A rule as seen from a resource: its own, or one of a resource around it.</summary>
 /// <param name="Hops">How many resources further out the rule runs: 0 for the resource's own rules. Outer rules run first.</param>
 /// <param name="Rule">Index of the rule in the plan, or −1 for none.</param>
-/// <param name="HoldsAll">Whether it claims nodes of every type here: perturb does so below a Quantity whose number it moves.</param>
-internal readonly record struct RuleReference(int Hops, int Rule, bool HoldsAll = false)
+/// <param name="BelowQuantity">For perturb: how many levels below a Quantity whose number it moves, 2 for more; 0 elsewhere.</param>
+internal readonly record struct RuleReference(int Hops, int Rule, int BelowQuantity = 0)
 {
+    /// <summary>Whether it claims nodes of every type here: perturb does so below a Quantity whose number it moves.</summary>
+    public bool HoldsAll => BelowQuantity > 0;
+
     public static readonly RuleReference None = new(-1, -1);
 }
 
