@@ -10,7 +10,8 @@ public sealed class MarkTests
     [InlineData("""{"path":"Observation.id","method":"keep"},{"path":"Resource.id","method":"cryptoHash"}""", FhirResourceMark.HashedId, FhirResourceMark.None)]
     [InlineData("""{"path":"Patient","method":"redact"}""", FhirResourceMark.Label, FhirResourceMark.None)]
     [InlineData("""{"path":"nodesByType('HumanName')","method":"redact"}""", FhirResourceMark.None, FhirResourceMark.None)]
-    [InlineData("""{"path":"Patient.where(active = true).id","method":"keep"},{"path":"Resource.id","method":"cryptoHash"}""", FhirResourceMark.None, FhirResourceMark.None)]
+    [InlineData("""{"path":"Patient.where(active = true).id","method":"keep"},{"path":"Resource.id","method":"cryptoHash"}""", FhirResourceMark.None, FhirResourceMark.HashedId)]
+    [InlineData("""{"path":"Resource.id","method":"cryptoHash"},{"path":"Patient.where(active = true).name","method":"redact"}""", FhirResourceMark.HashedId, FhirResourceMark.HashedId)]
     public void The_rule_that_decides_the_id_says_what_every_resource_bears(string rules, FhirResourceMark patient, FhirResourceMark observation)
     {
         string json = $$$"""{"fhirPathRules":[{{{rules}}}],"parameters":{"cryptoHashKey":"k","dateShiftKey":"k"}}""";

@@ -221,6 +221,18 @@ public sealed class ReceiveTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_stood_there_before_a_forced_run_that_was_cut_off_is_not_taken_for_what_was_to_come()
+    {
+        await System.IO.File.WriteAllTextAsync(Destination, Labelled + Plain, TestContext.Current.CancellationToken);
+        await Failure.Of("BlobNotFound", () => ReceiveAsync(force: true));
+        _service.Put(Path, Encoding.UTF8.GetBytes(Plain + Labelled));
+
+        await ReceiveAsync();
+
+        Assert.Equal(Plain + Labelled, await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task A_folder_that_is_not_there_is_told()
     {
         _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + Plain));

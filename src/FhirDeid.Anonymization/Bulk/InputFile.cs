@@ -11,18 +11,25 @@ internal sealed class InputFile(string path, string name) : IDeidentificationInp
 
     public string Name => name;
 
-    public long Length { get; private set; } = new FileInfo(path) is { Exists: true } file ? file.Length : 0;
+    public long Length { get; private set; } = Target(path) is { Exists: true } file ? file.Length : 0;
 
     public string Version
     {
         get
         {
-            FileInfo file = new(path);
+            FileInfo file = Target(path);
             return file.Exists ? $"{file.Length}-{file.LastWriteTimeUtc.Ticks}" : "";
         }
     }
 
     public long? Count => null;
+
+    /// <summary>The file that a link leads to: size and time of the link itself never change.</summary>
+    private static FileInfo Target(string path)
+    {
+        FileInfo file = new(path);
+        return file.Exists && file.LinkTarget is not null && file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target ? target : file;
+    }
 
     /// <inheritdoc cref="IAnonymization.Files"/>
     public static IReadOnlyList<IDeidentificationInput> List(string path, string except)

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using FhirDeid.Anonymization.Configuration;
@@ -83,22 +84,24 @@ internal static class ConfigurationCoverage
             int line = 0;
             try
             {
-                IEnumerable<string> texts = Path.GetExtension(file).Equals(".json", StringComparison.OrdinalIgnoreCase) ? [File.ReadAllText(file)] : File.ReadLines(file);
-                foreach (string text in texts)
+                using StreamReader reader = new(Unpacked(file), new UTF8Encoding(false, throwOnInvalidBytes: true));
+                bool isOne = file.EndsWith(".json", StringComparison.OrdinalIgnoreCase) || file.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
+                while ((isOne ? reader.ReadToEnd() : reader.ReadLine()) is { } text && (!isOne || line == 0))
                 {
                     line++;
                     cancellation.ThrowIfCancellationRequested();
                     if (string.IsNullOrWhiteSpace(text))
                         continue;
                     using JsonDocument document = JsonDocument.Parse(text);
-                    Resource(document.RootElement, elements);
+                    if (!TryResource(document.RootElement, elements))
+                        throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"Line {line} of '{file}' is no resource of FHIR R4: nothing can be said of it.", "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
                 }
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 throw new FhirDeidException("FileUnreadable", FhirDeidErrorCategory.ReadError, $"The file '{file}' cannot be read: {exception.Message}", "Check the path and who may read it.", file, exception);
             }
-            catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+            catch (Exception exception) when (exception is JsonException or InvalidOperationException or DecoderFallbackException or InvalidDataException)
             {
                 // The parser's own message quotes the data.
                 throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"Line {line} of '{file}' is not JSON.", "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
@@ -106,11 +109,15 @@ internal static class ConfigurationCoverage
         }
     }
 
-    private static void Resource(JsonElement resource, Dictionary<ElementTree, AnonymizationCoverageElement> elements)
+    private static Stream Unpacked(string file) => file.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? new GZipStream(File.OpenRead(file), CompressionMode.Decompress) : File.OpenRead(file);
+
+    private static bool TryResource(JsonElement resource, Dictionary<ElementTree, AnonymizationCoverageElement> elements)
     {
-        if (resource.ValueKind == JsonValueKind.Object && resource.TryGetProperty("resourceType", out JsonElement name) && name.ValueKind == JsonValueKind.String
-            && FhirModel.R4.Find(name.GetString()!) is { Kind: FhirTypeKind.Resource } type)
-            Object(resource, ElementTree.Of(type), type, elements);
+        if (resource.ValueKind != JsonValueKind.Object || !resource.TryGetProperty("resourceType", out JsonElement name) || name.ValueKind != JsonValueKind.String
+            || FhirModel.R4.Find(name.GetString()!) is not { Kind: FhirTypeKind.Resource } type)
+            return false;
+        Object(resource, ElementTree.Of(type), type, elements);
+        return true;
     }
 
     private static void Object(JsonElement item, ElementTree? node, FhirType type, Dictionary<ElementTree, AnonymizationCoverageElement> elements)
@@ -125,7 +132,7 @@ internal static class ConfigurationCoverage
             foreach (JsonElement value in property.Value.ValueKind == JsonValueKind.Array ? property.Value.EnumerateArray().ToArray() : [property.Value])
             {
                 if (known.Type is null)
-                    Resource(value, elements);
+                    TryResource(value, elements);
                 else if (value.ValueKind == JsonValueKind.Object)
                 {
                     if (!isTwin && child is not null && elements.TryGetValue(child, out AnonymizationCoverageElement? extension))

@@ -148,7 +148,7 @@ internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods,
                 continue;
             }
             int[] here = [.. lookups.Where(lookup => met.Contains(lookup.Rule) || (lookup.Child is null ? Meets(lookup.Search, node) : lookup.Child == node.Name && parent is not null && Meets(lookup.Search, parent))).Select(lookup => lookup.Rule)];
-            if (node.Value != TreeNode.None && node.Type.Kind == FhirTypeKind.Primitive && plan.FirstActing(here, node.Type) is { } state)
+            if (node.Value != TreeNode.None && node.Type.Kind == FhirTypeKind.Primitive && plan.FirstActing(here, [.. here.Except(met)], node.Type) is { } state)
             {
                 Token token = tokens[node.Value];
                 tokens[node.Value].Operation = Operations.None;

@@ -49,7 +49,7 @@ internal static class ParameterChecks
             else if (Math.Abs((long)days) > FarthestShift)
                 yield return ("dateShiftFixedOffsetInDays", new PathProblem("DateShiftTooFar", AnonymizationConfigSeverity.Error, "dateShiftFixedOffsetInDays moves dates past the calendar: the service's run ends there.", "Give a smaller number of days."));
             else
-                yield return ("dateShiftFixedOffsetInDays", Information("DateShiftNeedsEngine4", "dateShiftFixedOffsetInDays is known to the service's engine 4 (since 2025) alone: an older one ignores it and shifts by key.", "Look at a few dates of the first export."));
+                yield return ("dateShiftFixedOffsetInDays", Information("DateShiftNeedsEngine4", "dateShiftFixedOffsetInDays is known to the service's engine 4 (since May 2024) alone: an older one ignores it and shifts by key.", "Look at a few dates of the first export."));
             yield break;
         }
         if (shift is null)

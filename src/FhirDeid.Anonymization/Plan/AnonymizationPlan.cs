@@ -78,12 +78,15 @@ internal sealed class AnonymizationPlan
         [.. _rules.Select((entry, index) => (Index: index, entry.Lookup)).Where(r => r.Index > rule && r.Lookup is not null).Select(r => (r.Index, r.Lookup![0], r.Lookup.ElementAtOrDefault(1).Name))];
 
     /// <summary>State of a node that the first of some rules decides whose method acts on its type; null where none does.</summary>
-    public PlanState? FirstActing(IEnumerable<int> rules, FhirType type)
+    /// <param name="rules">The rules, in order.</param>
+    /// <param name="matched">Those whose path leads to the node itself.</param>
+    /// <param name="type">Type of the node.</param>
+    public PlanState? FirstActing(IEnumerable<int> rules, int[] matched, FhirType type)
     {
         foreach (RuleReference rule in rules.Select(rule => new RuleReference(0, rule)))
         {
             if (ActsOn(rule, type))
-                return Intern(type, [rule], [], [rule], [rule]);
+                return Intern(type, [rule], [], matched.Contains(rule.Rule) ? [rule] : [], [rule]);
         }
         return null;
     }

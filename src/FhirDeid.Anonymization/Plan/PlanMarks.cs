@@ -1,12 +1,11 @@
 using System.Text;
-using System.Text.RegularExpressions;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Schema;
 
 namespace FhirDeid.Anonymization.Plan;
 
 /// <summary>What a configuration leaves on every resource of a type. Every resource has an id, so the rule that decides the id decides that; any other rule may find nothing to act on.</summary>
-internal static partial class PlanMarks
+internal static class PlanMarks
 {
     /// <inheritdoc cref="IAnonymization.Marks"/>
     public static IReadOnlyDictionary<string, FhirResourceMark> Of(string json, IEnumerable<string> resourceTypes)
@@ -15,10 +14,7 @@ internal static partial class PlanMarks
         AnonymizationPlan plan;
         try
         {
-            AnonymizationConfiguration configuration = ConfigurationReader.Read(json, out _);
-            // A rule with a condition can let the id of one resource pass that the next rule hashes in all others.
-            if (configuration.Rules.Any(rule => Lookup().Replace(rule.Path, "").AsSpan().ContainsAny('(', '[', '='))) return marks;
-            plan = new AnonymizationPlan(configuration);
+            plan = new AnonymizationPlan(ConfigurationReader.Read(json, out _));
         }
         catch (FhirDeidException)
         {
@@ -27,7 +23,10 @@ internal static partial class PlanMarks
         foreach (string name in resourceTypes)
         {
             if (FhirModel.R4.FindResource(Encoding.UTF8.GetBytes(name)) is not { } type || type.Find("id"u8) is not { } id) continue;
-            marks[name] = plan.Root(type).Child(plan, id).Method switch
+            PlanState state = plan.Root(type).Child(plan, id);
+            // A rule with a condition can let the id of one resource pass that a later rule hashes in all others.
+            if (plan.EvaluatedRules(type).Any(rule => state.DecidedBy.Rule < 0 || rule.Index < state.DecidedBy.Rule)) continue;
+            marks[name] = state.Method switch
             {
                 AnonymizationMethod.Keep => FhirResourceMark.None,
                 AnonymizationMethod.CryptoHash => FhirResourceMark.HashedId,
@@ -36,7 +35,4 @@ internal static partial class PlanMarks
         }
         return marks;
     }
-
-    [GeneratedRegex(@"\b(nodesByType|nodesByName|ofType|as)\('?[\w.]+'?\)")]
-    private static partial Regex Lookup();
 }

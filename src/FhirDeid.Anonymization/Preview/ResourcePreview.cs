@@ -64,7 +64,10 @@ internal sealed class ResourcePreview : IResourcePreview
     private void Object(byte[] json, int index, PlanState state, Place place)
     {
         if (place.Depth > MaxDepth)
-            return;
+        {
+            throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"A {place.Resource.Name} nests more than {MaxDepth} levels deep, which no preview shows.",
+                "Leave it out of the sample; Invoke-FhirDeid takes it.");
+        }
         place = place with { IsDropped = place.IsDropped || _tape.Tokens[index].Action == TokenAction.Drop };
         for (int i = index + 1; i < _tape.Tokens[index].Next; i = _tape.Tokens[i].Next)
         {

@@ -178,7 +178,8 @@ internal sealed partial class ExportDownload
             {
                 entry = new ExportLedger.Entry { Name = NewName(file.Type), Type = file.Type, Url = url, Count = file.Count };
                 string path = Path.Combine(Folder, entry.Name);
-                if (Path.Exists(path) && !_options.Force)
+                entry.Replaces = Path.Exists(path);
+                if (entry.Replaces && !_options.Force)
                 {
                     throw new FhirDeidException("FileExists", FhirDeidErrorCategory.ResourceExists, $"{path} already exists, and is not of this export; nothing is overwritten.",
                         "Choose another folder, or remove the file, or replace it with -Force.", path);
@@ -242,7 +243,7 @@ internal sealed partial class ExportDownload
         string path = Path.Combine(Folder, entry.Name);
         try
         {
-            if (isKnown && File.Exists(path) && await CheckAsync(file, entry, path, cancellation).ConfigureAwait(false) is { } there) return there;
+            if (isKnown && !(entry.Replaces && entry.Sha256 is null) && File.Exists(path) && await CheckAsync(file, entry, path, cancellation).ConfigureAwait(false) is { } there) return there;
             for (int attempt = 1; ; attempt++)
             {
                 using FileState state = new(this, file);

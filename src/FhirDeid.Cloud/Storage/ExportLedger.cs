@@ -31,6 +31,9 @@ internal sealed class ExportLedger
 
         public long? Unlabelled { get; set; }
 
+        /// <summary>Whether a file of this name stood here when the list was begun: until there is a hash, what stands here may still be that.</summary>
+        public bool Replaces { get; set; }
+
         public long? Length { get; set; }
 
         public string? Sha256 { get; set; }

@@ -102,8 +102,8 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
     /// <summary>Findings are no errors of the command, unless a script asks to stop at errors.</summary>
     private bool IsToStop() => MyInvocation.BoundParameters.TryGetValue("ErrorAction", out object? action) && action is ActionPreference.Stop;
 
-    private static IEnumerable<string> Files(string path) => Directory.Exists(path)
-        ? Directory.EnumerateFiles(path).Where(file => System.IO.Path.GetExtension(file).ToLowerInvariant() is ".ndjson" or ".json").Order(StringComparer.Ordinal) : [path];
+    private static IEnumerable<string> Files(string path) => Engine.Anonymization.Files(path, "/").Select(file => file.FullName).DefaultIfEmpty(null).Select(file => file ?? throw new FhirDeidException("FileNotFound", FhirDeidErrorCategory.ObjectNotFound,
+        $"There is no FHIR data in '{path}': nothing was looked at.", "Give files, or a folder with .ndjson or .json files, or those with .gz.", path));
 
     private static async Task<byte[]> ReadAsync(string path, CancellationToken cancellation)
     {

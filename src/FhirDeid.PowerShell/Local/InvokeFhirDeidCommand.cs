@@ -191,6 +191,7 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
                 DeidentifiedFile file = await deidentification.DeidentifyAsync(input, _target, Force, progress, cancellation);
                 progress.End(input, file.Skipped);
                 if (file.Skipped) pipeline.WriteVerbose($"{output} is complete.");
+                if (file.Skipped && file.Failures > 0) pipeline.WriteWarning($"{input.Name} is complete since an earlier run, with {file.Failures} resources that failed and were replaced by empty ones.");
                 foreach (DeidentificationFailure failure in file.FailedResources.Take(ToldFailures)) WarnOf(failure, pipeline);
                 if (file.Failures > ToldFailures && !file.Skipped) pipeline.WriteWarning($"{input.Name}: {file.Failures - ToldFailures} more resources failed.");
                 if (PassThru) await pipeline.WriteObjectAsync(file);
