@@ -227,7 +227,8 @@ public sealed class ReceiveTests : IAsyncLifetime
         await Failure.Of("BlobNotFound", () => ReceiveAsync(force: true));
         _service.Put(Path, Encoding.UTF8.GetBytes(Plain + Labelled));
 
-        await ReceiveAsync();
+        await Failure.Of("FileChanged", () => ReceiveAsync());
+        await ReceiveAsync(force: true);
 
         Assert.Equal(Plain + Labelled, await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken));
     }

@@ -243,7 +243,9 @@ internal sealed partial class ExportDownload
         string path = Path.Combine(Folder, entry.Name);
         try
         {
-            if (isKnown && !(entry.Replaces && entry.Sha256 is null) && File.Exists(path) && await CheckAsync(file, entry, path, cancellation).ConfigureAwait(false) is { } there) return there;
+            bool isOfBefore = entry.Replaces && entry.Sha256 is null && File.Exists(path);
+            if (isOfBefore && !_options.Force) throw Changed(path);
+            if (isKnown && !isOfBefore && File.Exists(path) && await CheckAsync(file, entry, path, cancellation).ConfigureAwait(false) is { } there) return there;
             for (int attempt = 1; ; attempt++)
             {
                 using FileState state = new(this, file);
