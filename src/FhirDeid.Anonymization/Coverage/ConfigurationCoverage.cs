@@ -1,6 +1,6 @@
-using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
+using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Lint;
 using FhirDeid.Anonymization.Plan;
@@ -84,9 +84,10 @@ internal static class ConfigurationCoverage
             int line = 0;
             try
             {
-                using StreamReader reader = new(Unpacked(file), new UTF8Encoding(false, throwOnInvalidBytes: true));
-                bool isOne = file.EndsWith(".json", StringComparison.OrdinalIgnoreCase) || file.EndsWith(".json.gz", StringComparison.OrdinalIgnoreCase);
-                while ((isOne ? reader.ReadToEnd() : reader.ReadLine()) is { } text && (!isOne || line == 0))
+                DataFormat format = DataFormat.Of(file);
+                using FileStream packed = File.OpenRead(file);
+                using StreamReader reader = new(format.IsPacked ? new GzipReader(packed) : packed, new UTF8Encoding(false, throwOnInvalidBytes: true));
+                while ((format.IsSingle ? reader.ReadToEnd() : reader.ReadLine()) is { } text && (!format.IsSingle || line == 0))
                 {
                     line++;
                     cancellation.ThrowIfCancellationRequested();
@@ -108,8 +109,6 @@ internal static class ConfigurationCoverage
             }
         }
     }
-
-    private static Stream Unpacked(string file) => file.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? new GZipStream(File.OpenRead(file), CompressionMode.Decompress) : File.OpenRead(file);
 
     private static bool TryResource(JsonElement resource, Dictionary<ElementTree, AnonymizationCoverageElement> elements)
     {
