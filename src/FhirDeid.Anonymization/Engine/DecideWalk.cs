@@ -370,7 +370,18 @@ internal sealed class DecideWalk : IDisposable
         if (!token.IsDecided)
             _methods.Decide(json, tokens, index, new ValuePlace(frame.Token, frame.State.Type, property, state, _resources[frame.Resource].Depth), _tree);
         if (token.Operation != Operations.None)
-            Record(frame.Resource, state.DecidedBy, token.Operation);
+            Record(frame.Resource, state.DecidedBy, state is { Method: AnonymizationMethod.Substitute, IsMatched: false } && IsOnlyEmptied(state.DecidedBy) ? Operations.None : token.Operation);
+    }
+
+    /// <summary>Whether the node that a substitute leads to was decided by an earlier rule: the substitute then takes away what is below it, which earns no label.</summary>
+    private bool IsOnlyEmptied(RuleReference substitute)
+    {
+        for (int i = _depth - 1; i >= 0; i--)
+        {
+            if (_frames[i].State.Reached.Contains(substitute))
+                return _frames[i].State.DecidedBy != substitute;
+        }
+        return false;
     }
 
     /// <summary>A substitute gives a value also to a primitive that has only an id or extensions.</summary>
