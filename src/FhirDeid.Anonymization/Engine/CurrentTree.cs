@@ -241,10 +241,16 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
     /// <summary>Removes a node that the replacement does not have; where something below it is protected, what stands around that.</summary>
     private void KeepOrRemove(TreeNode child, TreeNode substituted, List<IFhirPathNode> children, List<IFhirPathNode>? removed)
     {
+        if (removed is null)
+        {
+            if (IsProtected(child, substituted))
+                children.Add(child);
+            else if (ContainsProtected(child, substituted))
+                children.Add(Node(substituted, child.Property, child.State, child.Depth, child.Value, child.Twin, default(ReplacementItem)));
+            return;
+        }
         if (ContainsProtected(child, substituted))
             children.Add(child);
-        if (removed is null)
-            return;
         List<IFhirPathNode> open = [child];
         while (open.Count > 0)
         {

@@ -51,12 +51,6 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
         ref Token token = ref tokens[index];
         PlanState state = place.State;
         token.IsDecided = true;
-        if (state is { Method: AnonymizationMethod.Keep, Type.Syntax: PrimitiveSyntax.Text } && token is { Kind: JsonTokenType.String, IsEscaped: false })
-        {
-            // Most values: any text is valid and stays; an empty one counts as none.
-            token.Action = token.End - token.Start > 2 ? TokenAction.Copy : TokenAction.Drop;
-            return;
-        }
         bool isCanonical = Primitives.Read(json, token, state.Type, out ReadOnlySpan<byte> text);
         if (text.IsEmpty)
         {
