@@ -36,6 +36,7 @@
         'Get-FhirExport'
         'Read-FhirExport'
         'Receive-FhirExport'
+        'Remove-FhirExport'
         'Stop-FhirExport'
         'Wait-FhirExport'
         'New-ExportSasToken'

@@ -199,6 +199,75 @@ public sealed class JournalTests : IDisposable
         Assert.Single(_connection.Asked);
     }
 
+    [Fact]
+    public void A_removed_export_is_gone_from_the_journal_and_its_files_stay()
+    {
+        PSObject export = Assert.Single(Run(Start));
+        _connection.Answer("1", Completed);
+
+        Run("$a | Remove-FhirExport -WhatIf", export);
+        Assert.Single(Entries);
+        Assert.Empty(Run("$a | Remove-FhirExport -Confirm:$false", export));
+
+        Assert.Empty(Entries);
+        Assert.Single(_connection.Removed);
+        Assert.Empty(_connection.Deleted);
+    }
+
+    [Fact]
+    public void Files_are_deleted_only_by_the_switch_that_says_so_and_only_once_they_were_shown()
+    {
+        PSObject export = Assert.Single(Run(Start));
+        _connection.Answer("1", Completed);
+
+        Run("$a | Remove-FhirExport -DeleteFiles -WhatIf", export);
+        string shown = _shell.Seen;
+        Assert.Contains("https://x/a", shown, StringComparison.Ordinal);
+        Assert.Contains("https://x/b", shown, StringComparison.Ordinal);
+        Assert.Empty(_connection.Deleted);
+
+        Run("$a | Remove-FhirExport -DeleteFiles -Confirm:$false", export);
+        Assert.Equal(["https://x/a", "https://x/b"], _connection.Deleted.Select(file => file.AbsoluteUri));
+        Assert.Empty(Entries);
+    }
+
+    [Fact]
+    public void An_export_that_the_service_has_forgotten_is_removed_here_without_an_error()
+    {
+        PSObject export = Assert.Single(Run(Start));
+        _connection.Answer("1", _ => throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, "Gone.", "Start it again."));
+
+        (_, PSDataStreams streams) = Try("$a | Remove-FhirExport -DeleteFiles -Confirm:$false; $a | Remove-FhirExport -Confirm:$false", export);
+
+        Assert.Empty(streams.Error);
+        Assert.Contains("no list of files", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+        Assert.Empty(Entries);
+        Assert.Empty(_connection.Deleted);
+        Assert.Empty(_connection.Removed);
+    }
+
+    [Theory]
+    [InlineData("ExportInProgress")]
+    [InlineData("EndpointUnreachable")]
+    public void An_export_that_runs_or_cannot_be_asked_for_is_not_removed(string id)
+    {
+        PSObject export = Assert.Single(Run(Start));
+        _connection.Answer("1", same => id == "ExportInProgress" ? same : throw new FhirDeidException(id, FhirDeidErrorCategory.ConnectionError, "No.", "Wait.") { IsTransient = true });
+
+        Assert.StartsWith($"FhirDeid.{id},", Assert.Single(Try("$a | Remove-FhirExport -DeleteFiles -Confirm:$false", export).Streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+
+        Assert.Single(Entries);
+        Assert.Empty(_connection.Removed);
+    }
+
+    private static FhirExport Completed(FhirExport export)
+    {
+        export.Status = FhirExportStatus.Completed;
+        export.TransactionTime = DateTimeOffset.UnixEpoch;
+        export.Output = [new() { Type = "Patient", Url = new Uri("https://x/a") }, new() { Type = "Patient", Url = new Uri("https://x/b") }];
+        return export;
+    }
+
     private Collection<PSObject> Run(string script, params object[] arguments)
     {
         (Collection<PSObject> output, PSDataStreams streams) = Try(script, arguments);

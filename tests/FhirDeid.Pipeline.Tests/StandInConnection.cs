@@ -58,6 +58,24 @@ internal sealed class StandInConnection : IFhirDeidConnection
         return Task.FromResult((answers.Count > 1 ? answers.Dequeue() : answers.Peek())(export));
     }
 
+    public List<Uri> Deleted { get; } = [];
+
+    public List<Uri> Removed { get; } = [];
+
+    public IReadOnlyList<Uri> StoredFiles(FhirExport export) => [.. export.Output.Select(file => file.Url!)];
+
+    public Task DeleteFilesAsync(FhirExport export, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    {
+        Deleted.AddRange(StoredFiles(export));
+        return Task.CompletedTask;
+    }
+
+    public Task RemoveExportAsync(FhirExport export, CancellationToken cancellation)
+    {
+        Removed.Add(export.StatusUri!);
+        return Task.CompletedTask;
+    }
+
     public List<ExportSasRequest> Shared { get; } = [];
 
     public List<PublishedAnonymizationConfig> Configs { get; } = [];
