@@ -9,6 +9,7 @@ using FhirDeid.PowerShell.Export;
 namespace FhirDeid.Tests;
 
 /// <summary>The cmdlets of an export, against a connection that answers what the test says.</summary>
+[Collection("Exports in the journal of the run")]
 public sealed class ExportCommandTests : IDisposable
 {
     private readonly StandInConnection _connection = new();

@@ -260,6 +260,112 @@ public sealed class JournalTests : IDisposable
         Assert.Empty(_connection.Removed);
     }
 
+    [Fact]
+    public void A_start_that_was_cut_off_is_not_started_again_without_a_word()
+    {
+        _connection.Starting = () => throw new FhirDeidException("ExportUncertain", FhirDeidErrorCategory.ResourceUnavailable, "No answer.", "Look.");
+        Try(Start);
+        _connection.Starting = () => { };
+
+        ErrorRecord error = Assert.Single(Try(Start).Streams.Error);
+        Assert.StartsWith("FhirDeid.ExportUncertain,", error.FullyQualifiedErrorId, StringComparison.Ordinal);
+        Assert.Contains("research", error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("-Force", error.ToString(), StringComparison.Ordinal);
+        Assert.Empty(_connection.Started);
+        Assert.Single(Run("Start-FhirDeidExport other -ConfigName a.json -ConfigETag b"));
+
+        Assert.Single(Run(Start + " -Force"));
+        Assert.Equal(2, _connection.Started.Count);
+        Assert.Empty(Try("Get-FhirExport").Streams.Warning);
+        Assert.Single(Run(Start));
+    }
+
+    [Fact]
+    public void A_start_that_was_cut_off_is_known_again_once_its_export_is_found()
+    {
+        _connection.Starting = () => throw new FhirDeidException("ExportUncertain", FhirDeidErrorCategory.ResourceUnavailable, "No answer.", "Look.");
+        Try(Start);
+        Func<FhirExport, FhirExport> found(string container, TimeSpan ago) => export =>
+        {
+            Completed(export);
+            export.TransactionTime = DateTimeOffset.UtcNow - ago;
+            export.Request = new Uri($"https://lab.example/$export?_container={container}&_anonymizationConfig=a%2Ejson");
+            return export;
+        };
+        _connection.Answer("6", found("other", default)).Answer("7", found("research", TimeSpan.FromDays(1))).Answer("8", found("research", TimeSpan.FromMinutes(1)));
+
+        Run("Get-FhirExport -JobId 6; Get-FhirExport -JobId 7");
+        Assert.Single(Try("Get-FhirExport").Streams.Warning);
+
+        Run("Get-FhirExport -JobId 8");
+        (Collection<PSObject> output, PSDataStreams streams) = Try("Get-FhirExport");
+        Assert.Equal("8", Assert.IsType<FhirExport>(Assert.Single(output).BaseObject).JobId);
+        Assert.Empty(streams.Warning);
+    }
+
+    [Fact]
+    public void The_list_needs_no_connection_and_says_what_was_not_asked()
+    {
+        Run(Start);
+        Connections.Remove(_shell.Runspace);
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try("Get-FhirExport");
+
+        Assert.Equal(FhirExportStatus.InProgress, Assert.IsType<FhirExport>(Assert.Single(output).BaseObject).Status);
+        Assert.Contains("not connected", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+        Assert.Empty(_connection.Asked);
+        Assert.StartsWith("FhirDeid.NotConnected,", Assert.Single(Try("Get-FhirExport -JobId 1").Streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_id_is_one_of_the_connected_service()
+    {
+        Assert.StartsWith("FhirDeid.ForeignUrl,", Assert.Single(Try("[PSCustomObject]@{ JobId = '1'; FhirServiceUri = 'https://other.example' } | Get-FhirExport").Streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+        Assert.Empty(_connection.Asked);
+
+        Run("[PSCustomObject]@{ JobId = '1'; FhirServiceUri = 'https://lab.example/' } | Get-FhirExport");
+        Assert.Single(_connection.Asked);
+    }
+
+    [Fact]
+    public void An_export_named_by_its_id_or_URL_alone_has_to_be_what_the_journal_knows()
+    {
+        Run(Start);
+        _connection.Answer("1", same => same);
+
+        Run("Get-FhirExport -JobId 1; Get-FhirExport https://lab.example/_operations/export/1; Wait-FhirExport https://lab.example/_operations/export/1 -TimeoutSeconds 0");
+
+        Assert.Equal([("research", "a.json"), ("research", "a.json"), ("research", "a.json")], _connection.Asked.Select(asked => (asked.Container, asked.ConfigName)));
+    }
+
+    [Fact]
+    public void What_was_found_not_to_be_de_identified_stays_so_in_the_list()
+    {
+        PSObject export = Assert.Single(Run(Start));
+        _connection.Answer("1", Completed);
+        _connection.Findings = () => ["Line 1 of Patient has no label"];
+        Try("$a | Wait-FhirExport", export);
+
+        Run("Get-FhirExport -JobId 1");
+
+        Assert.Equal(FhirExportStatus.NotDeidentified, Assert.IsType<FhirExport>(Assert.Single(Run("Get-FhirExport")).BaseObject).Status);
+    }
+
+    [Fact]
+    public void What_a_saved_export_says_of_itself_is_not_written_down_while_the_service_is_out_of_reach()
+    {
+        PSObject saved = Assert.Single(Run(Start));
+        ((FhirExport)saved.BaseObject).Status = FhirExportStatus.Completed;
+        string before = File.ReadAllText(Assert.Single(Entries));
+        _connection.Answer("1", _ => throw new FhirDeidException("EndpointUnreachable", FhirDeidErrorCategory.ConnectionError, "Nothing listens.", "Wait.") { IsTransient = true });
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try("$a | Wait-FhirExport -TimeoutSeconds 1", saved);
+
+        Assert.Equal(FhirExportStatus.InProgress, Assert.IsType<FhirExport>(Assert.Single(output).BaseObject).Status);
+        Assert.StartsWith("FhirDeid.EndpointUnreachable,", Assert.Single(streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllText(Assert.Single(Entries)));
+    }
+
     private static FhirExport Completed(FhirExport export)
     {
         export.Status = FhirExportStatus.Completed;

@@ -46,7 +46,7 @@ public sealed class RemoveFhirExportCommand : FhirExportCommand
         // The files first: without the export nobody knows them.
         if (files.Count > 0) await Connection.DeleteFilesAsync(export, pipeline.Progress, cancellation);
         if (known) await Connection.RemoveExportAsync(export, cancellation);
-        ExportJournal.Open()?.Remove(StatusUri);
+        InJournal(journal => journal.Remove(StatusUri));
     }
 
     private static FhirDeidException Running(FhirExport export) => new("ExportInProgress", FhirDeidErrorCategory.InvalidOperation,

@@ -8,6 +8,7 @@ namespace FhirDeid.PowerShell.Export;
 /// <remarks>
 /// <para>The ETag pins the configuration: replaced meanwhile, it makes the export fail instead of mixing two versions.</para>
 /// <para>The export is noted in a journal of your own on this machine before it is started, and with its status URL before anything else is done: Get-FhirExport lists it, in any session. Azure Automation has no journal: keep the export that is returned.</para>
+/// <para>Where a start was cut off before the service had answered, the service may have taken it. The same command is then refused for a week, with what to look for: -Force starts it again.</para>
 /// <para>-WhatIf prints the request.</para>
 /// </remarks>
 /// <example><code>$published | Start-FhirDeidExport -Container research | Wait-FhirExport</code>Exports all data with a published configuration and waits for the end.</example>
@@ -105,6 +106,10 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
     [Parameter(ParameterSetName = AtSystemLevel)]
     public SwitchParameter IncludeDeleted { get; set; }
 
+    /// <summary>Starts the export although an earlier start of the same one was cut off before the service had answered: it may run. The journal forgets that one.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
@@ -157,6 +162,11 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
             KickOffUri = kickOff,
             StartedAt = DateTimeOffset.UtcNow,
         };
+        if (journal?.CutOff(planned) is { } cutOff)
+        {
+            if (!Force) throw MayRun(cutOff.Export);
+            ExportJournal.Remove(cutOff.Entry);
+        }
         string? entry = Note(null, planned);
         FhirExport export;
         try
@@ -188,4 +198,7 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
             }
         }
     }
+
+    private static FhirDeidException MayRun(FhirExport cutOff) => new("ExportUncertain", FhirDeidErrorCategory.ResourceExists, "The same export was started before. " + cutOff.CutOffStart(),
+        "Look into the container; -Force starts a second export.", cutOff.FhirServiceUri);
 }
