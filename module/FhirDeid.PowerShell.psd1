@@ -30,6 +30,7 @@
         'Get-FhirDeidContext'
         'Get-FhirDeidEmulator'
         'Grant-FhirExportAccess'
+        'Set-FhirDeidEmulator'
         'Start-FhirDeidEmulator'
         'Stop-FhirDeidEmulator'
         'Start-FhirDeidExport'
