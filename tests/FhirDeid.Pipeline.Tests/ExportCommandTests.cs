@@ -98,10 +98,11 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public void WhatIf_sends_nothing()
+    public void WhatIf_prints_the_request_and_sends_nothing()
     {
         Run("Start-FhirDeidExport research -ConfigName a -ConfigETag b -WhatIf");
 
+        Assert.Contains("GET https://lab.example/$export?_container=research&_anonymizationConfig=a", _shell.Seen, StringComparison.Ordinal);
         Assert.Empty(_connection.Started);
     }
 

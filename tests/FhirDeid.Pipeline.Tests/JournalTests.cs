@@ -281,6 +281,22 @@ public sealed class JournalTests : IDisposable
     }
 
     [Fact]
+    public void The_next_days_export_is_started_and_the_one_that_was_cut_off_still_told()
+    {
+        _connection.Starting = () => throw new FhirDeidException("ExportUncertain", FhirDeidErrorCategory.ResourceUnavailable, "No answer.", "Look.");
+        Try(Start);
+        _connection.Starting = () => { };
+        string entry = Assert.Single(Entries), noted = File.ReadAllText(entry);
+        File.WriteAllText(entry, System.Text.RegularExpressions.Regex.Replace(noted, "(\"StartedAt\": \")[^\"]*", "${1}" + DateTimeOffset.UtcNow.AddHours(-20).ToString("O")));
+
+        (Collection<PSObject> output, PSDataStreams streams) = Try(Start);
+
+        Assert.Single(output);
+        Assert.Contains("it may run", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
+        Assert.Equal(2, Entries.Length);
+    }
+
+    [Fact]
     public void A_start_that_was_cut_off_is_known_again_once_its_export_is_found()
     {
         _connection.Starting = () => throw new FhirDeidException("ExportUncertain", FhirDeidErrorCategory.ResourceUnavailable, "No answer.", "Look.");
@@ -364,6 +380,33 @@ public sealed class JournalTests : IDisposable
         Assert.Equal(FhirExportStatus.InProgress, Assert.IsType<FhirExport>(Assert.Single(output).BaseObject).Status);
         Assert.StartsWith("FhirDeid.EndpointUnreachable,", Assert.Single(streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllText(Assert.Single(Entries)));
+    }
+
+    [Fact]
+    public void What_a_killed_process_has_left_half_written_is_cleared_away()
+    {
+        Directory.CreateDirectory(_folder);
+        string old = Path.Combine(_folder, "x.json.1.partial"), young = Path.Combine(_folder, "y.json.2.partial");
+        foreach (string file in (string[])[old, young]) File.WriteAllText(file, "{");
+        File.SetLastWriteTimeUtc(old, DateTime.UtcNow.AddHours(-2));
+
+        Run(Start);
+
+        Assert.False(File.Exists(old));
+        Assert.True(File.Exists(young));
+    }
+
+    [Fact]
+    public void Where_no_journal_can_be_written_the_object_is_enough()
+    {
+        string file = Path.Combine(Path.GetDirectoryName(_folder)!, "file");
+        File.WriteAllText(file, "");
+        Environment.SetEnvironmentVariable("FHIRDEID_JOURNAL", Path.Combine(file, "journal"));
+        _connection.Answer("1", Completed);
+
+        Assert.Equal("Completed", Assert.Single(Run($"{Start} | Wait-FhirExport")).Properties["Status"].Value.ToString());
+        Run($"{Start} | Remove-FhirExport -Confirm:$false");
+        Assert.Contains("no journal", Assert.Single(Try("Get-FhirExport").Streams.Warning).Message, StringComparison.Ordinal);
     }
 
     private static FhirExport Completed(FhirExport export)

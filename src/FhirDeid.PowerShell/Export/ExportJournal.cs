@@ -20,6 +20,7 @@ internal sealed class ExportJournal
     private static readonly TimeSpan s_emulatedFor = TimeSpan.FromDays(1);
     private static readonly TimeSpan s_uncertainFor = TimeSpan.FromDays(7);
     private static readonly TimeSpan s_endedFor = TimeSpan.FromDays(90);
+    private static readonly TimeSpan s_writtenWithin = TimeSpan.FromHours(1);
     private static readonly TimeSpan s_clockSkew = TimeSpan.FromMinutes(15);
 
     private readonly string _folder;
@@ -51,10 +52,11 @@ internal sealed class ExportJournal
         }
     }
 
-    /// <summary>Notes an export that is about to be started.</summary>
+    /// <summary>Notes an export that is about to be started, and clears away what a killed process has left half written.</summary>
     /// <returns>The entry, for <see cref="Write"/> and <see cref="Remove(string)"/>.</returns>
     public string Begin(FhirExport export)
     {
+        foreach (string left in Directory.EnumerateFiles(_folder, "*.partial").Where(file => DateTime.UtcNow - File.GetLastWriteTimeUtc(file) > s_writtenWithin)) File.Delete(left);
         string entry = Path.Combine(_folder, $"{export.StartedAt.UtcDateTime:yyyyMMdd'T'HHmmss}-{Guid.NewGuid():N}.json");
         Write(entry, export);
         return entry;

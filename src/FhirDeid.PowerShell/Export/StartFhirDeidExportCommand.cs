@@ -8,7 +8,7 @@ namespace FhirDeid.PowerShell.Export;
 /// <remarks>
 /// <para>The ETag pins the configuration: replaced meanwhile, it makes the export fail instead of mixing two versions.</para>
 /// <para>The export is noted in a journal of your own on this machine before it is started, and with its status URL before anything else is done: Get-FhirExport lists it, in any session. Azure Automation has no journal: keep the export that is returned.</para>
-/// <para>Where a start was cut off before the service had answered, the service may have taken it. The same command is then refused for a week, with what to look for: -Force starts it again.</para>
+/// <para>Where a start was cut off before the service had answered, the service may have taken it. The same command is then refused for twelve hours, with what to look for, and later warned of: -Force starts it again.</para>
 /// <para>-WhatIf prints the request.</para>
 /// </remarks>
 /// <example><code>$published | Start-FhirDeidExport -Container research | Wait-FhirExport</code>Exports all data with a published configuration and waits for the end.</example>
@@ -24,6 +24,9 @@ namespace FhirDeid.PowerShell.Export;
 public sealed class StartFhirDeidExportCommand : ConnectedCommand
 {
     private const string KeyContainer = "anonymization";
+    // The same command within this time is a second try; later it is the next export.
+    private static readonly TimeSpan s_again = TimeSpan.FromHours(12);
+
     private const string AtSystemLevel = "System";
     private const string AtPatientLevel = "Patient";
     private const string AtGroupLevel = "Group";
@@ -164,8 +167,9 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
         };
         if (journal?.CutOff(planned) is { } cutOff)
         {
-            if (!Force) throw MayRun(cutOff.Export);
-            ExportJournal.Remove(cutOff.Entry);
+            if (Force) ExportJournal.Remove(cutOff.Entry);
+            else if (planned.StartedAt - cutOff.Export.StartedAt < s_again) throw MayRun(cutOff.Export);
+            else pipeline.WriteWarning(cutOff.Export.CutOffStart());
         }
         string? entry = Note(null, planned);
         FhirExport export;
