@@ -169,7 +169,7 @@ public sealed class ExportCommandTests : IDisposable
         await shell.StopAsync(null, null);
 
         await Assert.ThrowsAsync<PipelineStoppedException>(() => running);
-        Assert.Contains("The export goes on in the service.", _shell.Seen, StringComparison.Ordinal);
+        Assert.Contains("The export goes on in the service. Wait for it again with Wait-FhirExport https://lab.example/_operations/export/1,", _shell.Seen, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -220,6 +220,8 @@ public sealed class WaitTests
 
         public Task<bool> ShouldProcessAsync(object target, string action) => throw new NotSupportedException();
 
+        public Task<bool> ShouldProcessAsync(string description, string question, string caption) => throw new NotSupportedException();
+
         public Task<T> InvokeAsync<T>(Func<T> work) => throw new NotSupportedException();
 
         public void WriteWarning(string message) => Warnings.Enqueue(message);

@@ -89,7 +89,7 @@ public sealed class GetFhirExportCommand : FhirExportCommand
         }
         if (notAsked.Count > 0)
         {
-            pipeline.WriteWarning($"{notAsked.Count} exports that ran when they were last asked for are listed as they stood then: "
+            pipeline.WriteWarning($"Exports that ran when they were last asked for are listed as they stood then ({notAsked.Count}): "
                 + (service is null ? "this session is not connected." : $"they are of {string.Join(", ", notAsked.Select(export => export.FhirServiceUri).Distinct())}, and this session is connected to {service}.")
                 + " Connect-FhirDeid, and list them again.");
         }

@@ -39,9 +39,9 @@ public sealed class RemoveFhirExportCommand : FhirExportCommand
         IReadOnlyList<Uri> files = DeleteFiles && listed ? Connection.StoredFiles(export) : [];
         if (DeleteFiles && !listed)
             pipeline.WriteWarning($"The service has no list of files of export {export.JobId}: what it has left in container '{export.Container}', in the folder whose name ends with -{export.JobId}, stays.");
-        string what = $"Remove export {export.StatusUri}" + (files.Count > 0 ? $" and delete its {files.Count} files in container '{export.Container}' of storage account '{export.StorageAccountName}'" : "");
+        string what = $"Remove export {export.StatusUri}" + (files.Count > 0 ? $" and delete its files ({files.Count}) in container '{export.Container}' of storage account '{export.StorageAccountName}'" : "");
         string each = files.Count > 0 ? what + string.Concat(files.Select(file => $"{Environment.NewLine}  {file}")) : what;
-        if (!await pipeline.InvokeAsync(() => ShouldProcess(each, what + "?", "Remove export"))) return;
+        if (!await pipeline.ShouldProcessAsync(each, what + "?", "Remove export")) return;
 
         // The files first: without the export nobody knows them.
         if (files.Count > 0) await Connection.DeleteFilesAsync(export, pipeline.Progress, cancellation);

@@ -58,7 +58,9 @@ public sealed class WaitFhirExportCommand : FhirExportCommand
     {
         try
         {
-            Host?.UI?.WriteWarningLine("The export goes on in the service. Wait for it again with Wait-FhirExport, cancel it with Stop-FhirExport; Get-FhirExport lists what was started here.");
+            Host?.UI?.WriteWarningLine(_exports is [{ StatusUri: { } one }]
+                ? $"The export goes on in the service. Wait for it again with Wait-FhirExport {one}, cancel it with Stop-FhirExport {one}; Get-FhirExport lists what was started here."
+                : "The exports go on in the service. Wait for those that were started here with Get-FhirExport | Where-Object Status -eq InProgress | Wait-FhirExport.");
         }
         catch (HostException)
         {
