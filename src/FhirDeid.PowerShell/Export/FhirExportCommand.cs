@@ -130,6 +130,8 @@ public abstract class FhirExportCommand : ConnectedCommand
     {
         FhirExport? known = null;
         if ((Container ?? ConfigName) is null && KickOffUri is null) InJournal(journal => known = journal.Find(StatusUri));
+        // How it stands is for the service to say.
+        if (known is not null) known.Status = Status;
         return known;
     }
 
