@@ -161,6 +161,7 @@ public sealed class WaitTests
         (new FaultRow("wait", "429 with an hour as Retry-After, then the end", "Completed after 0:05:00, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromHours(1)), Ended)),
         (new FaultRow("wait", "three 503 with Retry-After: 10, then the end", "Completed after 0:00:30, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromSeconds(10)), Busy(TimeSpan.FromSeconds(10)), Busy(TimeSpan.FromSeconds(10)), Ended)),
         (new FaultRow("wait", "503 with Retry-After: 60 for ever", "FhirDeid.Throttled after 0:30:00, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromSeconds(60)))),
+        (new FaultRow("wait", "429 for ever, -TimeoutSeconds 60", "InProgress after 0:01:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromMinutes(1), false, Busy())),
         (new FaultRow("wait", "a saved export that says it has completed, and no service to ask: -TimeoutSeconds 60", "InProgress and FhirDeid.Throttled after 0:01:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromMinutes(1), false, Saved(Busy()))),
         (new FaultRow("wait", "the same with -ErrorOnTimeout", "InProgress and FhirDeid.ExportTimeout after 0:01:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromMinutes(1), true, Saved(Busy()))),
         (new FaultRow("wait", "the same, and the service is back after ten minutes: the job still runs, and ends", "Completed after 0:10:00, 1 warning"), test => test.WaitAsync(null, false, Saved(Busy(TimeSpan.FromMinutes(5))), Saved(Busy(TimeSpan.FromMinutes(5))), Ended)),

@@ -69,10 +69,12 @@ internal sealed class ExportWait(IFhirDeidConnection connection, IPipeline pipel
             TimeSpan left = limit - Elapsed;
             if (left <= TimeSpan.Zero)
             {
-                if (outage is not null && export.Status != FhirExportStatus.Cancelled) export.Status = FhirExportStatus.InProgress;
+                // One that claims an end which nobody can confirm is an error; one that ran goes on.
+                FhirDeidException? unconfirmed = export.Status is FhirExportStatus.InProgress or FhirExportStatus.Cancelled ? null : outage?.Error;
+                if (unconfirmed is not null) export.Status = FhirExportStatus.InProgress;
                 await pipeline.WriteObjectAsync(export);
                 if (ErrorOnTimeout) await pipeline.WriteErrorAsync(TimedOut(export, outage?.Error));
-                else if (outage is not null) await pipeline.WriteErrorAsync(outage.Value.Error);
+                else if (unconfirmed is not null) await pipeline.WriteErrorAsync(unconfirmed);
                 return;
             }
             TimeSpan pause = asked ?? backOff * (0.9 + 0.2 * Random.Shared.NextDouble());
