@@ -52,7 +52,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             default:
                 throw service.Refusal(answer, Context.FhirServiceUri!);
         }
-        if (!Uri.TryCreate(answer.ContentLocation, UriKind.Absolute, out Uri? status) || status.Segments[^1].Trim('/').Length == 0)
+        if (!Uri.TryCreate(answer.ContentLocation, UriKind.Absolute, out Uri? status) || FhirExport.JobIdOf(status).Length == 0)
         {
             throw new FhirDeidException("ContentLocationMissing", FhirDeidErrorCategory.ProtocolError,
                 "The FHIR service took the export but did not say where its status is.", "Look for the files in the container later; check that the URL is that of the FHIR service itself.", Context.FhirServiceUri);
@@ -60,7 +60,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         if (!FhirService.SameOrigin(status, Context.FhirServiceUri!)) throw FhirService.Foreign(status, Context.FhirServiceUri!);
         return new FhirExport
         {
-            JobId = Uri.UnescapeDataString(status.Segments[^1].Trim('/')),
+            JobId = FhirExport.JobIdOf(status),
             Status = FhirExportStatus.InProgress,
             StatusUri = status,
             FhirServiceUri = Context.FhirServiceUri,

@@ -84,6 +84,22 @@ public sealed class InjectedFaultTests(InjectedFaultTests.Fixture fixture) : ICl
         Assert.Equal(HttpStatusCode.Accepted, (await StartAsync()).Status);
     }
 
+    [Fact]
+    public async Task Silence_lasts_as_long_as_the_caller_waits_or_as_was_said()
+    {
+        await SetAsync([], ["silence", "silence 1"]);
+        using HttpClient http = _service.NewHttpClient();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", await _service.TokenAsync());
+        Uri status = new(_service.Emulator.FhirServiceUri!, "_operations/export/0");
+        using CancellationTokenSource patience = new(TimeSpan.FromSeconds(3));
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => http.GetAsync(status, patience.Token));
+        using HttpRequestMessage request = new(HttpMethod.Get, status) { Content = new ByteArrayContent([]) };
+        await Assert.ThrowsAsync<HttpRequestException>(() => http.SendAsync(request, TestContext.Current.CancellationToken));
+        using HttpResponseMessage response = await http.GetAsync(status, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+    }
+
     [Theory]
     [InlineData("lost", "endless")]
     [InlineData("ok", "200")]

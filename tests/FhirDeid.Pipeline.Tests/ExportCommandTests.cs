@@ -173,6 +173,25 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_start_that_is_stopped_before_the_answer_says_what_to_look_for()
+    {
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _connection.Answering = stop =>
+        {
+            asked.TrySetResult();
+            return Task.Delay(Timeout.Infinite, stop);
+        };
+        using System.Management.Automation.PowerShell shell = _shell.Script("Start-FhirDeidExport stopped -ConfigName a -ConfigETag b | Wait-FhirExport");
+        Task running = shell.InvokeAsync();
+        await asked.Task;
+
+        await shell.StopAsync(null, null);
+
+        await Assert.ThrowsAsync<PipelineStoppedException>(() => running);
+        Assert.Contains("container 'stopped'", Assert.Single(_shell.Seen.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_wait_that_times_out_returns_the_export_as_it_stands_and_no_error()
     {
         _connection.Answer("1", Same);

@@ -1,6 +1,7 @@
 using System.Collections.ObjectModel;
 using System.Management.Automation;
 using FhirDeid.PowerShell.Connect;
+using FhirDeid.PowerShell.Export;
 
 namespace FhirDeid.Tests;
 
@@ -315,7 +316,8 @@ public sealed class JournalTests : IDisposable
 
         Run("Get-FhirExport -JobId 8");
         (Collection<PSObject> output, PSDataStreams streams) = Try("Get-FhirExport");
-        Assert.Equal("8", Assert.IsType<FhirExport>(Assert.Single(output).BaseObject).JobId);
+        FhirExport known = Assert.IsType<FhirExport>(Assert.Single(output).BaseObject);
+        Assert.Equal(("8", "research", "a.json", "b"), (known.JobId, known.Container, known.ConfigName, known.ConfigETag));
         Assert.Empty(streams.Warning);
     }
 
@@ -341,6 +343,19 @@ public sealed class JournalTests : IDisposable
 
         Run("[PSCustomObject]@{ JobId = '1'; FhirServiceUri = 'https://lab.example/' } | Get-FhirExport");
         Assert.Single(_connection.Asked);
+    }
+
+    [Fact]
+    public void An_export_of_a_server_without_numbers_goes_through_the_pipeline_and_is_found_by_the_id_that_the_journal_knows()
+    {
+        FhirExport export = new() { JobId = "3f-x", StatusUri = new Uri("https://lab.example/$export-poll-status?_jobId=3f-x"), FhirServiceUri = new Uri("https://lab.example"), Container = "research", StartedAt = DateTimeOffset.UtcNow };
+        _connection.Answer("3f-x", same => same);
+        Assert.StartsWith("FhirDeid.StatusUriInvalid,", Assert.Single(Try("Get-FhirExport -JobId 3f-x").Streams.Error).FullyQualifiedErrorId, StringComparison.Ordinal);
+
+        ExportJournal.Open()!.Begin(export);
+        Run("$a | Get-FhirExport; Get-FhirExport -JobId 3f-x; Wait-FhirExport 'https://lab.example/$export-poll-status?_jobId=3f-x' -TimeoutSeconds 0", export);
+
+        Assert.Equal(Enumerable.Repeat(("3f-x", export.StatusUri), 3), _connection.Asked.Select(asked => (asked.JobId, asked.StatusUri!)));
     }
 
     [Fact]

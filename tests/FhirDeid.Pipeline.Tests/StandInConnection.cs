@@ -44,11 +44,15 @@ internal sealed class StandInConnection : IFhirDeidConnection
     /// <summary>Runs while the service is asked to start an export.</summary>
     public Action Starting { get; set; } = () => { };
 
-    public Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
+    /// <summary>How long the service takes to answer.</summary>
+    public Func<CancellationToken, Task> Answering { get; set; } = _ => Task.CompletedTask;
+
+    public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
         Starting();
         Started.Add(request);
-        return Task.FromResult(new FhirExport { JobId = "1", FhirServiceUri = Context.FhirServiceUri, StartedAt = DateTimeOffset.UtcNow, StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName });
+        await Answering(cancellation);
+        return new FhirExport { JobId = "1", FhirServiceUri = Context.FhirServiceUri, StartedAt = DateTimeOffset.UtcNow, StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName };
     }
 
     public Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation)

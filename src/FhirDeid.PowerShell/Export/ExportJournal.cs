@@ -56,7 +56,7 @@ internal sealed class ExportJournal
     /// <returns>The entry, for <see cref="Write"/> and <see cref="Remove(string)"/>.</returns>
     public string Begin(FhirExport export)
     {
-        foreach (string left in Directory.EnumerateFiles(_folder, "*.partial").Where(file => DateTime.UtcNow - File.GetLastWriteTimeUtc(file) > s_writtenWithin)) File.Delete(left);
+        foreach (string left in Files("*.partial").Where(file => DateTime.UtcNow - File.GetLastWriteTimeUtc(file) > s_writtenWithin)) File.Delete(left);
         string entry = Path.Combine(_folder, $"{export.StartedAt.UtcDateTime:yyyyMMdd'T'HHmmss}-{Guid.NewGuid():N}.json");
         Write(entry, export);
         return entry;
@@ -117,13 +117,16 @@ internal sealed class ExportJournal
         if (entries.Any(known => known.Export.StatusUri == export.StatusUri) || export.TransactionTime is not { } began) return;
         foreach ((string entry, FhirExport cutOff) in entries.Where(known => known.Export.StatusUri is null && (began - known.Export.StartedAt).Duration() < s_clockSkew && IsSame(known.Export.KickOffUri, export.Request)).Take(1))
         {
-            (export.StartedAt, export.KickOffUri) = (cutOff.StartedAt, cutOff.KickOffUri);
-            Write(entry, export);
+            (cutOff.JobId, cutOff.StatusUri, cutOff.Status, cutOff.TransactionTime, cutOff.Issues) = (export.JobId, export.StatusUri, export.Status, export.TransactionTime, export.Issues);
+            Write(entry, cutOff);
         }
     }
 
     /// <summary>The export that the journal knows by a status URL, or null.</summary>
     public FhirExport? Find(Uri statusUri) => Read().FirstOrDefault(known => known.Export.StatusUri == statusUri).Export;
+
+    /// <summary>The export of a service that the journal knows by its id, or null.</summary>
+    public FhirExport? Find(Uri service, string jobId) => Read().LastOrDefault(known => known.Export.FhirServiceUri == service && known.Export.JobId == jobId && known.Export.StatusUri is not null).Export;
 
     /// <summary>A start of the same export whose end is not known: the service may have taken it. Null where there is none.</summary>
     public (string Entry, FhirExport Export)? CutOff(FhirExport planned) =>
@@ -146,7 +149,7 @@ internal sealed class ExportJournal
     public IReadOnlyList<(string Entry, FhirExport Export)> Read()
     {
         List<(string Entry, FhirExport Export)> entries = [];
-        foreach (string entry in Directory.EnumerateFiles(_folder, "*.json"))
+        foreach (string entry in Files("*.json"))
         {
             try
             {
@@ -160,6 +163,18 @@ internal sealed class ExportJournal
             }
         }
         return [.. entries.OrderBy(entry => entry.Export.StartedAt)];
+    }
+
+    private string[] Files(string pattern)
+    {
+        try
+        {
+            return Directory.GetFiles(_folder, pattern);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 
     private static TimeSpan KeptFor(FhirExport known) =>

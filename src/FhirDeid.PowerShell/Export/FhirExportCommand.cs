@@ -103,7 +103,7 @@ public abstract class FhirExportCommand : ConnectedCommand
     private protected FhirExport Export => !StatusUri.IsAbsoluteUri ? throw NoStatusUri() : Known() ?? new()
     {
         StatusUri = StatusUri,
-        JobId = JobId ?? StatusUri.Segments[^1].Trim('/'),
+        JobId = JobId ?? FhirExport.JobIdOf(StatusUri),
         Status = Status,
         FhirServiceUri = FhirServiceUri ?? Connection.Context.FhirServiceUri,
         Level = Level,

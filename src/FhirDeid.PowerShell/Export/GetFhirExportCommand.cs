@@ -23,9 +23,9 @@ public sealed class GetFhirExportCommand : FhirExportCommand
     [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
     public override Uri StatusUri { get; set; } = null!;
 
-    /// <summary>The service's job id: a number.</summary>
+    /// <summary>The service's job id. In Azure it is a number; that of another server does where the export was started here.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
-    [ValidatePattern("^[0-9]{1,19}\\z")]
+    [ValidatePattern(@"^[^\s/\\?#]{1,128}\z")]
     public override string? JobId { get; set; }
 
     private bool IsList => StatusUri is null && JobId is null && !MyInvocation.ExpectingInput;
@@ -51,18 +51,23 @@ public sealed class GetFhirExportCommand : FhirExportCommand
     /// <summary>The export to ask for.</summary>
     private FhirExport Asked()
     {
-        bool byId = StatusUri is null;
+        if (StatusUri is not null) return Export;
         Uri service = Connection.Context.FhirServiceUri!;
-        if (byId && FhirServiceUri is not null && FhirServiceUri != service) throw OtherService(FhirServiceUri, service);
-        if (byId) StatusUri = new Uri($"{service.AbsoluteUri.TrimEnd('/')}/_operations/export/{JobId}");
-        FhirExport asked = Export;
+        if (FhirServiceUri is not null && FhirServiceUri != service) throw OtherService(FhirServiceUri, service);
+        InJournal(journal => StatusUri = journal.Find(service, JobId!)?.StatusUri!);
+        // Azure's own address of an export.
+        if (StatusUri is null && JobId!.All(char.IsAsciiDigit)) StatusUri = new Uri($"{service.AbsoluteUri.TrimEnd('/')}/_operations/export/{JobId}");
+        FhirExport asked = StatusUri is null ? throw NotNumbered() : Export;
         // The next object from the pipeline may have an id alone too.
-        if (byId) StatusUri = null!;
+        StatusUri = null!;
         return asked;
     }
 
     private static FhirDeidException NoExport() => new("StatusUriInvalid", FhirDeidErrorCategory.InvalidArgument, "What comes from the pipeline is no export: it has neither a StatusUri nor a JobId.",
         "Look whether the variable holds an export; without pipeline and parameters, Get-FhirExport lists what was started here.");
+
+    private FhirDeidException NotNumbered() => new("StatusUriInvalid", FhirDeidErrorCategory.InvalidArgument, $"'{JobId}' is no number, and no export of that id was started here at {Connection.Context.FhirServiceUri}.",
+        "Give the status URL of the export as -StatusUri.", JobId);
 
     private FhirDeidException OtherService(Uri named, Uri connected) => new("ForeignUrl", FhirDeidErrorCategory.InvalidArgument,
         $"Export {JobId} is one of {named}, and this session is connected to {connected}: each service numbers its exports itself.", "Connect to the service of the export.", named);

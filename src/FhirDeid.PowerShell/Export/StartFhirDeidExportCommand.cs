@@ -24,12 +24,14 @@ namespace FhirDeid.PowerShell.Export;
 public sealed class StartFhirDeidExportCommand : ConnectedCommand
 {
     private const string KeyContainer = "anonymization";
-    // The same command within this time is a second try; later it is the next export.
-    private static readonly TimeSpan s_again = TimeSpan.FromHours(12);
-
     private const string AtSystemLevel = "System";
     private const string AtPatientLevel = "Patient";
     private const string AtGroupLevel = "Group";
+
+    // The same command within this time is a second try; later it is the next export.
+    private static readonly TimeSpan s_again = TimeSpan.FromHours(12);
+
+    private volatile FhirExport? _sent;
 
     /// <summary>Container of the export storage account that the files go to. Only servers other than Azure's do without one.</summary>
     [Parameter(Position = 0)]
@@ -152,6 +154,12 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
         await pipeline.WriteObjectAsync(await StartAsync(request, kickOff, pipeline, cancellation));
     }
 
+    /// <inheritdoc/>
+    protected override void Stopped()
+    {
+        if (_sent is { } planned) ShowWarning(planned.CutOffStart());
+    }
+
     /// <summary>Starts the export, noted in the journal before and after.</summary>
     private async Task<FhirExport> StartAsync(FhirExportRequest request, Uri kickOff, IPipeline pipeline, CancellationToken cancellation)
     {
@@ -160,8 +168,14 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
         {
             FhirServiceUri = Connection.Context.FhirServiceUri,
             StorageAccountName = Connection.Context.StorageAccountName,
+            Level = request.Level,
+            GroupId = request.GroupId,
             Container = request.Container,
             ConfigName = request.ConfigName,
+            ConfigETag = request.ConfigETag,
+            ConfigSha256 = request.ConfigSha256,
+            ConfigCollectionReference = request.ConfigCollectionReference,
+            DeidentifyLocally = request.DeidentifyLocally,
             KickOffUri = kickOff,
             StartedAt = DateTimeOffset.UtcNow,
         };
@@ -173,6 +187,7 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
         }
         string? entry = Note(null, planned);
         FhirExport export;
+        _sent = planned;
         try
         {
             export = await Connection.StartExportAsync(request, cancellation);
@@ -182,6 +197,11 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
             // The service has taken nothing.
             if (entry is not null) ExportJournal.Remove(entry);
             throw;
+        }
+        finally
+        {
+            // Not when it is stopped: then nobody knows.
+            if (!cancellation.IsCancellationRequested) _sent = null;
         }
         Note(entry, export);
         return export;

@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using System.Management.Automation.Host;
 using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Export;
@@ -56,15 +55,9 @@ public sealed class WaitFhirExportCommand : FhirExportCommand
     /// <inheritdoc/>
     protected override void Stopped()
     {
-        try
-        {
-            Host?.UI?.WriteWarningLine(_exports is [{ StatusUri: { } one }]
-                ? $"The export goes on in the service. Wait for it again with Wait-FhirExport {one}, cancel it with Stop-FhirExport {one}; Get-FhirExport lists what was started here."
-                : "The exports go on in the service. Wait for those that were started here with Get-FhirExport | Where-Object Status -eq InProgress | Wait-FhirExport.");
-        }
-        catch (HostException)
-        {
-            // A host without a screen.
-        }
+        if (_exports is [{ StatusUri: { } one }])
+            ShowWarning($"The export goes on in the service. Wait for it again with Wait-FhirExport {one}, cancel it with Stop-FhirExport {one}; Get-FhirExport lists what was started here.");
+        else if (_exports.Count > 0)
+            ShowWarning("The exports go on in the service. Wait for those that were started here with Get-FhirExport | Where-Object Status -eq InProgress | Wait-FhirExport.");
     }
 }
