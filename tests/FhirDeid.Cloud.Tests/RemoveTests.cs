@@ -88,6 +88,15 @@ public sealed class RemoveTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_export_without_a_container_has_no_files_that_could_be_deleted()
+    {
+        FhirExport export = Export(Url("f-42/Patient-1-1.ndjson"));
+        export.Container = "";
+
+        await Failure.Of("ContainerRequired", () => DeleteAsync(export));
+    }
+
+    [Fact]
     public async Task Who_may_not_delete_is_told_the_role()
     {
         _service.OnBlob = async context =>

@@ -15,7 +15,9 @@ internal static class StoredBlobs
             throw new FhirDeidException("ContainerHoldsKeys", FhirDeidErrorCategory.SecurityError, $"Container '{export.Container}' holds the configurations with their keys: no file is deleted there.",
                 "Delete the export's folder there by hand, with a look at each name.", export.Container);
         }
-        return [.. export.Output.Concat(export.ErrorOutput).Concat(export.DeletedOutput).Where(file => !service.Owns(file.Url)).Select(file => ExportDownload.Blob(storage, export, file))];
+        FhirExportFile[] files = [.. export.Output.Concat(export.ErrorOutput).Concat(export.DeletedOutput).Where(file => !service.Owns(file.Url))];
+        if (files.Length > 0) KickOff.CheckContainer(export.Container);
+        return [.. files.Select(file => ExportDownload.Blob(storage, export, file))];
     }
 
     /// <summary>Deletes blobs with their snapshots, eight at a time.</summary>

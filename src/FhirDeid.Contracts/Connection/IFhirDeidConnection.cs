@@ -75,7 +75,7 @@ public interface IFhirDeidConnection
     /// <summary>The files that an export's manifest names and that lie in its container: those that <see cref="DeleteFilesAsync"/> deletes. Files at the FHIR service's own address are the service's to delete.</summary>
     /// <param name="export">The export, as <see cref="GetExportAsync"/> returned it.</param>
     /// <returns>Their URLs; files of errors and of deletions are among them.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>: one lies elsewhere. <c>FhirDeid.ContainerHoldsKeys</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>: one lies elsewhere. <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerHoldsKeys</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
     IReadOnlyList<Uri> StoredFiles(FhirExport export);
 
     /// <summary>Deletes <see cref="StoredFiles"/> and their snapshots, and nothing else. A file that is no longer there counts as deleted.</summary>

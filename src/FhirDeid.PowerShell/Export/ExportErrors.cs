@@ -24,6 +24,6 @@ internal static class ExportErrors
 
     /// <summary>What is known of a start that was cut off before the service had answered, and what to do.</summary>
     public static string CutOffStart(this FhirExport planned) =>
-        $"At {planned.StartedAt:u} an export to container '{planned.Container}' of {planned.FhirServiceUri} {(planned.DeidentifyLocally ? "without de-identification" : $"with configuration '{planned.ConfigName}'")} was being started when the connection or the session ended: it may run. "
+        $"At {planned.StartedAt:u} an export to container '{planned.Container}' of {planned.FhirServiceUri} {(planned.DeidentifyLocally ? "without de-identification" : $"with configuration '{planned.ConfigName}'")} was begun here, and what the service answered is not known: it may run. "
         + "If the service has taken it, a folder of that time comes up in the container within some minutes; the number behind the hyphen of its name is the job id for Get-FhirExport -JobId. If none does, start it again with Start-FhirDeidExport -Force.";
 }
