@@ -33,7 +33,7 @@ switch ($Task) {
     'Pester' {
         Build-Module
         $env:FHIRDEID_MODULE = $module
-        if ((Invoke-Pester "$PSScriptRoot/tests/Pester" -PassThru -Output Detailed).Result -ne 'Passed') { throw 'The Pester suite did not pass.' }
+        if ((Invoke-Pester "$PSScriptRoot/tests/Pester", "$PSScriptRoot/samples" -PassThru -Output Detailed).Result -ne 'Passed') { throw 'The Pester suite did not pass.' }
     }
     'Demo' { Build-Module; Import-Module $module -Force; & "$PSScriptRoot/samples/lab.ps1" }
     'Package' { Build-Module; Compress-Archive $module "$PSScriptRoot/artifacts/FhirDeid.PowerShell-$version.zip" -Force }

@@ -52,7 +52,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
             default:
                 throw service.Refusal(answer, Context.FhirServiceUri!);
         }
-        if (!Uri.TryCreate(answer.ContentLocation, UriKind.Absolute, out Uri? status) || status.Segments[^1].Trim('/').Length == 0)
+        if (!Uri.TryCreate(answer.ContentLocation, UriKind.Absolute, out Uri? status) || FhirExport.JobIdOf(status).Length == 0)
         {
             throw new FhirDeidException("ContentLocationMissing", FhirDeidErrorCategory.ProtocolError,
                 "The FHIR service took the export but did not say where its status is.", "Look for the files in the container later; check that the URL is that of the FHIR service itself.", Context.FhirServiceUri);
@@ -60,7 +60,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         if (!FhirService.SameOrigin(status, Context.FhirServiceUri!)) throw FhirService.Foreign(status, Context.FhirServiceUri!);
         return new FhirExport
         {
-            JobId = Uri.UnescapeDataString(status.Segments[^1].Trim('/')),
+            JobId = FhirExport.JobIdOf(status),
             Status = FhirExportStatus.InProgress,
             StatusUri = status,
             FhirServiceUri = Context.FhirServiceUri,
@@ -152,12 +152,22 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         FhirExport now = await GetExportAsync(export, cancellation).ConfigureAwait(false);
         // A failed one is cancelled too: the service reports the failure of one worker while others still write.
         if (now.Status is not (FhirExportStatus.InProgress or FhirExportStatus.Failed)) return now;
-        FhirAnswer answer = await service.DeleteAsync(StatusUri(export), cancellation).ConfigureAwait(false);
-        // 404 and 409: it ended, or was cancelled, between the two requests.
-        if (answer.Status is not (200 or 202 or 204 or 404 or 409)) throw service.Refusal(answer, StatusUri(export));
+        await RemoveExportAsync(export, cancellation).ConfigureAwait(false);
         now.Status = FhirExportStatus.Cancelled;
         return now;
     }
+
+    public async Task RemoveExportAsync(FhirExport export, CancellationToken cancellation)
+    {
+        FhirAnswer answer = await service.DeleteAsync(StatusUri(export), cancellation).ConfigureAwait(false);
+        // 404, 409 and 410: it ended, was cancelled, or was removed meanwhile.
+        if (answer.Status is not (200 or 202 or 204 or 404 or 409 or 410)) throw service.Refusal(answer, StatusUri(export));
+    }
+
+    public IReadOnlyList<Uri> StoredFiles(FhirExport export) => [.. StoredBlobs.Of(storage, service, export).Select(blob => blob.Uri)];
+
+    public Task DeleteFilesAsync(FhirExport export, IProgress<FhirDeidProgress> progress, CancellationToken cancellation) =>
+        StoredBlobs.DeleteAsync(storage, export, StoredBlobs.Of(storage, service, export), progress, cancellation);
 
     public IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, FhirReadOptions options, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {

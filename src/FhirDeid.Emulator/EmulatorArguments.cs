@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace FhirDeid.Emulator;
 
-/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--memory N] [--throttle N] [--azurite FOLDER]</c>.</summary>
+/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--memory N] [--azurite FOLDER]</c>.</summary>
 internal sealed record EmulatorArguments
 {
     /// <summary>File or folder of NDJSON (.ndjson, .jsonl) or JSON Bundles and resources (.json); null generates patients.</summary>
@@ -32,9 +32,6 @@ internal sealed record EmulatorArguments
     /// <summary>Most resources of one worker that the service's memory holds: an export with a larger range, by _maxCount, fails. 0 for any number.</summary>
     public int Memory { get; private init; }
 
-    /// <summary>Of so many requests to the FHIR service the last one is throttled; 0 for none.</summary>
-    public int Throttle { get; private init; }
-
     /// <summary>Folder that holds Azurite or is to hold it; null for the user's cache.</summary>
     public string? AzuriteFolder { get; private init; }
 
@@ -58,7 +55,6 @@ internal sealed record EmulatorArguments
                 "--update-seconds" => result with { Update = TimeSpan.FromSeconds(Number(0, 3600)) },
                 "--propagation-seconds" => result with { Propagation = TimeSpan.FromSeconds(Number(0, 3600)) },
                 "--memory" => result with { Memory = Number(0, int.MaxValue) },
-                "--throttle" => result with { Throttle = Number(0, int.MaxValue) },
                 "--azurite" => result with { AzuriteFolder = value },
                 _ => throw Invalid(name),
             };
@@ -73,5 +69,5 @@ internal sealed record EmulatorArguments
 
     private static FhirDeidException Invalid(string name) => new("EmulatorArgumentInvalid", FhirDeidErrorCategory.InvalidArgument,
         $"The argument {name} is not known, or its value is missing or out of range.",
-        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--memory N] [--throttle N] [--azurite FOLDER].", name);
+        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--memory N] [--azurite FOLDER].", name);
 }

@@ -43,7 +43,7 @@ internal static class EmulatorRun
             Tokens tokens = new(directory);
             Exports exports = new(resources, settings, roles, blobs => new ExportStorage(blobs, tokens, http),
                 !arguments.Without.HasFlag(FhirServiceSetting.AnonymizedExport), arguments.Memory, arguments.Tail);
-            await using FhirService service = await FhirService.StartAsync(arguments.Port, arguments.Throttle, certificates, tokens, resources, exports, stop);
+            await using FhirService service = await FhirService.StartAsync(arguments.Port, certificates, tokens, resources, exports, stop);
             settings.Audience = service.Audience;
             await using ResourceManager manager = await ResourceManager.StartAsync(certificates, tokens, subscriptions, roles, stop);
             await using ManagedIdentityEndpoint identity = await ManagedIdentityEndpoint.StartAsync(tokens, service.Audience, stop);

@@ -8,7 +8,7 @@ using FhirDeid.Anonymization;
 namespace FhirDeid.Emulator;
 
 /// <summary>One export: workers that read resources, de-identify them where a configuration is named, and write blobs.</summary>
-internal sealed class ExportJob(long id, ExportRequest request, ResourceStore resources, ExportStorage storage, int memory, Action checkAccess) : IDisposable
+internal sealed class ExportJob(long id, ExportRequest request, Fault? fault, ResourceStore resources, ExportStorage storage, int memory, Action checkAccess) : IDisposable
 {
     /// <summary>A file that has grown beyond this is closed and the next one begun.</summary>
     private const long RollingFileSize = 64 << 20;
@@ -26,7 +26,7 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
     public ExportFailedException[] Failures => [.. _failures];
 
     /// <summary>When the last worker ended; null while one runs.</summary>
-    public DateTimeOffset? Ended => _run is { IsCompletedSuccessfully: true } run ? run.Result : null;
+    public DateTimeOffset? Ended => fault?.Kind != FaultKind.Endless && _run is { IsCompletedSuccessfully: true } run ? run.Result : null;
 
     /// <summary>Starts the workers: one a resource type and range of resources, or a single one where the request asks for no parallelism.</summary>
     /// <param name="nextId">Gives each its id.</param>
@@ -35,6 +35,8 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
         // Nothing checks the types at kick-off; the service's query then fails without a word of why.
         if (!request.Types.All(R4.ResourceTypes.Contains)) _failures.Enqueue(new ExportFailedException(500, "Unknown Error."));
 
+        if (fault?.Kind == FaultKind.Fail) _failures.Enqueue(new ExportFailedException(fault.Status, fault.Text!));
+
         IReadOnlyCollection<string>? patients = null;
         if (request.GroupId is { } group && (patients = resources.GroupMembers(group)) is null)
             _failures.Enqueue(new ExportFailedException(400, $"Group {group} was not found."));
@@ -42,6 +44,7 @@ internal sealed class ExportJob(long id, ExportRequest request, ResourceStore re
         List<(string Type, ResourceStore.Entry[] Entries)> ranges =
         [
             .. from type in resources.Types
+               where fault?.Kind != FaultKind.Empty
                where request.Types.Length == 0 || request.Types.Contains(type)
                where request.Level != ExportLevel.Group || type != "Group"
                let found = request.Level == ExportLevel.System ? resources.Find(type, request.Since, request.Till)

@@ -48,7 +48,7 @@ internal sealed partial record ExportRequest
     public DateTimeOffset? Till { get; private init; }
 
     /// <summary>Blob name of the anonymization configuration; null for an export as it is.</summary>
-    public string? AnonymizationConfig { get; private init; }
+    public string? AnonymizationConfig { get; init; }
 
     /// <summary>Registry that the configuration is in; null for the storage account.</summary>
     public string? Registry { get; private init; }

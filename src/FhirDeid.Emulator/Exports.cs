@@ -32,11 +32,13 @@ internal sealed class Exports(ResourceStore resources, FhirServiceResource servi
     public bool Registered(string registry) => service.Registries.Contains(registry, StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Starts a job.</summary>
+    /// <param name="request">What it exports.</param>
+    /// <param name="fault">What becomes of it; null for nothing out of the ordinary.</param>
     /// <returns>Its id: one number of the queue that its workers' ids come from too.</returns>
-    public long Start(ExportRequest request)
+    public long Start(ExportRequest request, Fault? fault)
     {
         StorageAccount account = service.ExportStorage ?? throw ExportRequest.NotEnabled();
-        ExportJob job = new(NextId(), request, resources, storage(account.BlobEndpoint), memory, () => CheckAccess(account));
+        ExportJob job = new(NextId(), fault?.Kind == FaultKind.Identified ? request with { AnonymizationConfig = null } : request, fault, resources, storage(account.BlobEndpoint), memory, () => CheckAccess(account));
         _jobs[job.Id.ToString(CultureInfo.InvariantCulture)] = job;
         job.Start(NextId);
         return job.Id;

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.Extensions;
 
 namespace FhirDeid.Emulator;
@@ -20,18 +21,17 @@ internal sealed class FhirService : IAsyncDisposable
 
     /// <summary>Starts listening.</summary>
     /// <param name="port">Port; 0 for a free one.</param>
-    /// <param name="throttle">Of so many requests the last one is throttled; 0 for none.</param>
     /// <param name="certificates">The server certificate.</param>
     /// <param name="tokens">Issues and checks tokens.</param>
     /// <param name="resources">What is served.</param>
     /// <param name="exports">Runs the exports.</param>
     /// <param name="cancellation">Stops.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.PortInUse</c>.</exception>
-    public static async Task<FhirService> StartAsync(int port, int throttle, RunCertificates certificates, Tokens tokens, ResourceStore resources,
+    public static async Task<FhirService> StartAsync(int port, RunCertificates certificates, Tokens tokens, ResourceStore resources,
         Exports exports, CancellationToken cancellation)
     {
         string audience = ""; // known once the port is
-        int requests = 0;
+        Faults faults = new();
         LoopbackServer server = await LoopbackServer.StartAsync(port, certificates.Server, Map, cancellation);
         audience = server.Origin;
         return new FhirService(server);
@@ -39,26 +39,35 @@ internal sealed class FhirService : IAsyncDisposable
         void Map(WebApplication application)
         {
             application.Use(AnswerErrorsAsync);
-            application.UseWhen(context => context.Request.Path != Metadata && context.Request.Path.Value?.EndsWith(TokenPath, StringComparison.Ordinal) != true,
+            application.UseWhen(context => context.Request.Path != Metadata && context.Request.Path != Faults.Path && context.Request.Path.Value?.EndsWith(TokenPath, StringComparison.Ordinal) != true,
                 secured => secured.Use(async (context, next) =>
                 {
                     context.User = await tokens.CheckAsync(context.Request, audience);
-                    if (throttle > 0 && Interlocked.Increment(ref requests) % throttle == 0) throw Throttled(context);
-                    await next(context);
+                    await ServeAsync(context, faults.Next(context.Request), tokens, next);
                 }));
             application.UseRouting();
 
             application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, audience));
             application.MapGet(Metadata, (HttpRequest request) => Results.Json(Capabilities(request, audience, resources, exports), FhirJson.Options, "application/fhir+json"));
+            application.MapPut(Faults.Path, (FaultPlan plan) =>
+            {
+                faults.Set(plan);
+                return Results.NoContent();
+            });
             application.MapGet("/$export", context => Export(context, ExportLevel.System, null, exports));
             application.MapGet("/{type}/$export", (HttpContext context, string type) =>
                 type == "Patient" ? Export(context, ExportLevel.Patient, null, exports) : throw NotSupported(context, type));
             application.MapGet("/{type}/{id}/$export", (HttpContext context, string type, string id) =>
                 type == "Group" ? Export(context, ExportLevel.Group, id, exports) : throw NotSupported(context, type));
-            application.MapGet("/_operations/export/{id}", (HttpContext context, string id) =>
+            application.MapGet("/_operations/export/{id}", async (HttpContext context, string id) =>
             {
                 Authorize(context);
-                return exports.Status(id) is { } manifest ? Results.Json(manifest, FhirJson.Options, "application/json") : Results.StatusCode(202);
+                bool cut = context.Features.Get<Fault>()?.Kind == FaultKind.Cut;
+                object? manifest = exports.Status(id);
+                for (; cut && manifest is null; manifest = exports.Status(id)) await Task.Delay(50, context.RequestAborted);
+                if (!cut) return manifest is null ? Results.StatusCode(202) : Results.Json(manifest, FhirJson.Options, "application/json");
+                string whole = JsonSerializer.Serialize(manifest, FhirJson.Options);
+                return Results.Text(whole[..(whole.Length / 2)], "application/json");
             });
             application.MapDelete("/_operations/export/{id}", (HttpContext context, string id) =>
             {
@@ -77,7 +86,7 @@ internal sealed class FhirService : IAsyncDisposable
     {
         ExportRequest request = ExportRequest.Read(context.Request, level, groupId, exports);
         Authorize(context);
-        long id = exports.Start(request);
+        long id = exports.Start(request, context.Features.Get<Fault>());
         context.Response.StatusCode = 202;
         context.Response.Headers.ContentLocation = $"{BaseUrl(context.Request)}/_operations/export/{id}";
         return Task.CompletedTask;
@@ -89,10 +98,34 @@ internal sealed class FhirService : IAsyncDisposable
         return OperationOutcomeException.Invalid($"Requested operation does not support resource type: {type}.");
     }
 
-    private static OperationOutcomeException Throttled(HttpContext context)
+    /// <summary>Serves a request, or has happen to it what was asked for.</summary>
+    private static async Task ServeAsync(HttpContext context, Fault? fault, Tokens tokens, RequestDelegate next)
     {
-        context.Response.Headers.RetryAfter = "1";
-        context.Response.Headers["x-ms-retry-after-ms"] = "20";
+        context.Features.Set(fault);
+        switch (fault?.Kind)
+        {
+            case FaultKind.Reset:
+                context.Abort();
+                return;
+            case FaultKind.Silence:
+                await Task.Delay(fault.Silence ?? Timeout.InfiniteTimeSpan, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+                context.Abort();
+                return;
+            case FaultKind.Expired:
+                throw tokens.Expire(context.Request);
+            case FaultKind.Answer:
+                throw Refuse(context, fault);
+        }
+
+        await next(context);
+        if (fault?.Kind == FaultKind.Lost) context.Abort();
+    }
+
+    private static OperationOutcomeException Refuse(HttpContext context, Fault fault)
+    {
+        if (fault.Text is not null) context.Response.Headers.RetryAfter = fault.Text;
+        if (fault.Status != 429) return new OperationOutcomeException(fault.Status, "exception", "The emulator was asked to answer so.");
+        if (fault.Text is null) (context.Response.Headers.RetryAfter, context.Response.Headers["x-ms-retry-after-ms"]) = ("1", "20");
         return new OperationOutcomeException(429, "throttled", "The maximum number of concurrent API calls on this instance was reached.");
     }
 

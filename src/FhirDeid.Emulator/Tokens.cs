@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using Azure.Core;
@@ -26,6 +27,7 @@ internal sealed class Tokens(PrincipalDirectory directory)
     private const string Exporter = "FhirDataExporter";
 
     private readonly SymmetricSecurityKey _key = new(RandomNumberGenerator.GetBytes(32));
+    private readonly ConcurrentDictionary<string, bool> _expired = new(StringComparer.Ordinal);
     private readonly JsonWebTokenHandler _handler = new() { SetDefaultTimesOnTokenCreation = false };
 
     /// <summary>Issues a token.</summary>
@@ -46,6 +48,7 @@ internal sealed class Tokens(PrincipalDirectory directory)
             Claims = new Dictionary<string, object>
             {
                 ["appid"] = clientId,
+                ["uti"] = Guid.NewGuid().ToString("N"), // no two tokens are the same
                 ["oid"] = ObjectId(clientId),
                 ["tid"] = TenantId,
                 ["roles"] = new[] { clientId == ReaderClientId ? "FhirDataReader" : Exporter },
@@ -62,11 +65,8 @@ internal sealed class Tokens(PrincipalDirectory directory)
     /// <exception cref="InvalidTokenException">It is missing or not valid.</exception>
     public async Task<ClaimsPrincipal> CheckAsync(HttpRequest request, params string[] audiences)
     {
-        const string Scheme = "Bearer ";
-        string authorization = request.Headers.Authorization.ToString();
-        if (!authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)) throw new InvalidTokenException(InvalidTokenReason.Missing, "The token is missing");
-
-        string token = authorization[Scheme.Length..].Trim();
+        string token = Token(request);
+        if (_expired.ContainsKey(token)) throw Expired();
         TokenValidationResult result = await _handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
             ValidIssuer = Issuer,
@@ -82,6 +82,24 @@ internal sealed class Tokens(PrincipalDirectory directory)
             SecurityTokenInvalidIssuerException e => new InvalidTokenException(InvalidTokenReason.Other, $"The issuer '{e.InvalidIssuer}' is invalid"),
             _ => new InvalidTokenException(InvalidTokenReason.Other, "The signature is invalid"),
         };
+    }
+
+    /// <summary>Takes the token of a request for none from now on, although it says that it is valid.</summary>
+    /// <returns>What its caller is to be told.</returns>
+    public InvalidTokenException Expire(HttpRequest request)
+    {
+        _expired[Token(request)] = true;
+        return Expired();
+    }
+
+    private static InvalidTokenException Expired() => new(InvalidTokenReason.Expired, $"The token expired at '{DateTime.UtcNow:MM/dd/yyyy HH:mm:ss}'");
+
+    private static string Token(HttpRequest request)
+    {
+        const string Scheme = "Bearer ";
+        string authorization = request.Headers.Authorization.ToString();
+        return authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? authorization[Scheme.Length..].Trim()
+            : throw new InvalidTokenException(InvalidTokenReason.Missing, "The token is missing");
     }
 
     /// <summary>The FHIR service's managed identity.</summary>

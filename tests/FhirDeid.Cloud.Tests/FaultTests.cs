@@ -58,6 +58,8 @@ public sealed class FaultTests : IAsyncLifetime
         Fault(Ask, "429, Retry-After in seconds", "InProgress, 2 requests", bench => bench.AskAsync(Once(StandIn.Answer(429, headers: [("Retry-After", "0"), ("x-ms-retry-after-ms", "5")])))),
         Fault(Ask, "429, Retry-After as a date that has passed", "InProgress, 2 requests", bench => bench.AskAsync(Once(StandIn.Answer(429, headers: ("Retry-After", "Thu, 01 Jan 2026 00:00:00 GMT"))))),
         Fault(Ask, "429, Retry-After as a time of day in seconds since 1970", "FhirDeid.Throttled (passes), 1 request", bench => bench.AskAsync(Always(StandIn.Answer(429, headers: ("Retry-After", "1790000000"))))),
+        Fault(Ask, "429, Retry-After as a date 5 s later, by a clock that is an hour ahead", "FhirDeid.Throttled (passes) after 5 s, 1 request", bench => bench.AskAsync(Always(Ahead(TimeSpan.FromHours(1))))),
+        Fault(Ask, "429, Retry-After as a date 5 s later, by a clock that is an hour behind", "InProgress, 2 requests", bench => bench.AskAsync(Once(Ahead(TimeSpan.FromHours(-1))))),
         Fault(Ask, "500, 502, 503 in a row", "InProgress, 4 requests", bench => bench.AskAsync(InTurn(StandIn.Answer(500), StandIn.Answer(502), StandIn.Answer(503)))),
         Fault(Ask, "504 for ever", "FhirDeid.ServiceUnavailable (passes), 4 requests", bench => bench.AskAsync(Always(StandIn.Answer(504)))),
         Fault(Ask, "connection reset before the answer", "InProgress, 2 requests", bench => bench.AskAsync(Once(Reset))),
@@ -116,45 +118,6 @@ public sealed class FaultTests : IAsyncLifetime
         Fault(Read, "a server without ETags breaks off", "FhirDeid.TransferInvalid, 1 request", bench => bench.ReadAsync(Once(Cut(Content, 70_000, etag: null)))),
     ];
 
-    private static readonly (string Reason, int Status, string Means)[] Reasons =
-    [
-        ("Anonymization container not found on the destination storage.", 400, "no container 'anonymization'"),
-        ("Anonymization configuration 'a.json' not found. ", 400, "publish it to that account"),
-        ("Anonymization configuration is too large > 1MB.", 400, "larger than the 1 MiB"),
-        ("Anonymization configuration collection is too large > 100MB.", 400, "registry"),
-        ("The condition specified using HTTP conditional header(s) is not met.", 400, "no longer the one that was published"),
-        ("Failed to parse configuration file", 400, "cannot parse the configuration"),
-        ("Configuration of fhirVersion STU3 is not supported. Expected fhirVersion: R4", 400, "set its fhirVersion to R4"),
-        ("The configuration is invalid, please specify any fhirPathRules", 400, "has no rules"),
-        ("Missing path or method in Fhir path rule config.", 400, "refuses the configuration"),
-        ("Invalid FHIR path Patient.nam(", 400, "refuses the configuration"),
-        ("Missing replaceWith value in substitution rule at Patient.name.", 400, "refuses the configuration"),
-        ("Span value is required in perturb rule at Patient.birthDate.", 400, "refuses the configuration"),
-        ("RoundTo value is invalid in perturb rule at Patient.birthDate.", 400, "refuses the configuration"),
-        ("RangeType value is invalid in perturb rule at Patient.birthDate.", 400, "refuses the configuration"),
-        ("Missing cases in FHIR path rule config.", 400, "refuses the configuration"),
-        ("Invalid cases expression 'x'", 400, "refuses the configuration"),
-        ("OtherValues setting is invalid at Patient.gender.", 400, "refuses the configuration"),
-        ("Invalid encrypt key size : 8 bits! Please provide key sizes of 128, 192 or 256 bits.", 400, "refuses the configuration"),
-        ("Failed to anonymize resource. The job will be marked as failed. {\"resourceType\":\"Patient\",\"name\":\"Lovelace\"}", 400, "could not be anonymized"),
-        ("Failed to anonymize resource. The job will be marked as failed. Anonymization method blur not supported.", 400, "does not know the anonymization method 'blur'"),
-        ("Failed to access container registry 'lab.azurecr.io', please check your configuration.", 400, "AcrPull"),
-        ("Failed to get access token for Azure Container Registry.", 400, "AcrPull"),
-        ("Container registry 'lab.azurecr.io' not found.", 400, "registry"),
-        ("Group study-7 was not found.", 400, "no Group"),
-        ("The given storage uri is invalid", 400, "no usable export storage account"),
-        ("Export job connection settings have changed since the job was created.", 400, "changed"),
-        ("This request is not authorized to perform this operation.\nRequestId:1\nStatus: 403\nErrorCode: AuthorizationFailure\n<?xml?><Error/>", 403, "firewall"),
-        ("This request is not authorized to perform this operation using this permission.\nErrorCode: AuthorizationPermissionMismatch\n", 403, "Storage Blob Data Contributor"),
-        ("Unable to get access token for storage account.", 403, "no managed identity"),
-        ("The storage account not found.", 404, "does not exist"),
-        ("The FHIR Server ran out of memory while processing an export job. Please use the _maxCount parameter when requesting an export job to reduce the number of resources exported at one time. The count used in this job was 10000", 413, "-MaxCount"),
-        ("Timespan in export request contains too much data to be exported in a single request.", 413, "too much data"),
-        ("Database was throttled.", 429, "throttled"),
-        ("Job has been retried too many times.", 500, "too many times"),
-        ("Unknown Error.", 500, "gives no reason"),
-    ];
-
     private static (FaultRow, Func<FaultTests, Task<string>>) Fault(string phase, string name, string end, Func<FaultTests, Task<string>> run) => (new FaultRow(phase, name, end), run);
 
     public static TheoryData<string, string> Names() => [.. Faults.Select(fault => (fault.Row.Phase, fault.Row.Name))];
@@ -172,7 +135,7 @@ public sealed class FaultTests : IAsyncLifetime
     public async Task Each_failure_of_a_job_is_told_in_one_line_with_what_to_do()
     {
         List<FaultRow> rows = [];
-        foreach ((string reason, int status, string means) in Reasons)
+        foreach ((string reason, int status, string means) in JobFailures.All)
         {
             _service.OnStatus = StandIn.Outcome(status, "export operation failed for reason: " + reason);
             FhirExport export = await (await _service.ConnectAsync()).GetExportAsync(Export(), TestContext.Current.CancellationToken);
@@ -182,7 +145,9 @@ public sealed class FaultTests : IAsyncLifetime
             Assert.Contains(means, line, StringComparison.Ordinal);
             Assert.DoesNotContain("Lovelace", line, StringComparison.Ordinal);
             Assert.DoesNotContain('\n', line);
-            rows.Add(new FaultRow(status.ToString(System.Globalization.CultureInfo.InvariantCulture), reason.Split('\n')[0].Replace("Lovelace", "…", StringComparison.Ordinal) + (reason.Contains('\n', StringComparison.Ordinal) ? " …" + reason[reason.IndexOf("ErrorCode", StringComparison.Ordinal)..].Split('\n')[0] : ""), line));
+            string[] lines = [.. reason.Replace("Lovelace", "…", StringComparison.Ordinal).Split('\n').Select(text => text.Trim())];
+            string name = lines.FirstOrDefault(text => text.StartsWith("ErrorCode", StringComparison.Ordinal)) is { } code ? $"{lines[0]} …{code}" : string.Join(' ', lines);
+            rows.Add(new FaultRow(status.ToString(System.Globalization.CultureInfo.InvariantCulture), name, line));
         }
         ReliabilityPage.Check("failures", rows);
     }
@@ -300,7 +265,7 @@ public sealed class FaultTests : IAsyncLifetime
         }
         catch (FhirDeidException e)
         {
-            end = Told(e) + (e.IsTransient && showPassing ? " (passes)" : "");
+            end = Told(e) + (e.IsTransient && showPassing ? " (passes)" : "") + (e.RetryAfter is { TotalSeconds: > 0 and < 60 } wait ? $" after {wait.TotalSeconds:0} s" : "");
         }
         int requests = _service.FhirRequests.Count();
         Assert.DoesNotContain(_service.Requests, request => request.Port == _service.Foreign.Port);
@@ -353,6 +318,13 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     private static Task Silence(HttpContext context) => Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+
+    /// <summary>Is busy, and asks to wait until 5 s later by its own clock.</summary>
+    private static Func<HttpContext, Task> Ahead(TimeSpan ahead) => context =>
+    {
+        DateTimeOffset now = DateTimeOffset.UtcNow + ahead;
+        return StandIn.Answer(429, headers: [("Date", now.ToString("R")), ("Retry-After", now.AddSeconds(5).ToString("R"))])(context);
+    };
 
     private static Task Expired(HttpContext context) => StandIn.Answer(401, headers: ("WWW-Authenticate", "Bearer error=\"invalid_token\""))(context);
 

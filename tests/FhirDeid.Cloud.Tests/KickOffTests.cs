@@ -264,6 +264,19 @@ public sealed class KickOffTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("_operations/export/42", "42")]
+    [InlineData("fhir/bulkstatus/3f%2Dx", "3f-x")]
+    [InlineData("$export-poll-status?_jobId=3f-x", "3f-x")]
+    public async Task The_id_is_the_last_part_of_the_status_URL(string location, string id)
+    {
+        _service.OnKickOff = StandIn.Answer(202, headers: ("Content-Location", _service.Fhir.AbsoluteUri + location));
+
+        FhirExport export = await StartAsync(Request);
+
+        Assert.Equal((id, _service.Fhir.AbsoluteUri + location.Replace("%2D", "-", StringComparison.Ordinal)), (export.JobId, export.StatusUri!.AbsoluteUri));
+    }
+
+    [Theory]
     [InlineData(null)]
     [InlineData("")]
     [InlineData("_operations/export/42")]

@@ -240,6 +240,11 @@ public sealed class StatusTests : IAsyncLifetime
 
         Assert.Equal(FhirExportStatus.InProgress, (await GetAsync()).Status);
         Assert.Equal(2, _service.FhirRequests.Count());
+        Assert.Equal(FhirExportStatus.InProgress, (await GetAsync()).Status);
+        Assert.Equal(3, _service.FhirRequests.Count());
+        refused = _service.FhirRequests.Last().Header("Authorization");
+        Assert.Equal(FhirExportStatus.InProgress, (await GetAsync()).Status);
+        Assert.Equal(5, _service.FhirRequests.Count());
 
         _service.OnStatus = StandIn.Answer(401, headers: ("WWW-Authenticate", "Bearer"));
         await Failure.Of("Unauthorized", () => GetAsync());

@@ -96,22 +96,6 @@ public sealed class SettingTests
         Assert.Equal(HttpStatusCode.OK, (await service.ExportAsync("?_container=research&_type=Patient&_maxCount=2")).Status);
     });
 
-    [Fact]
-    public Task Requests_are_throttled_where_asked_for() => WithAsync(["--patients", "1", "--throttle", "2"], async service =>
-    {
-        Assert.Equal(HttpStatusCode.Accepted, (await service.KickOffAsync("$export?_container=research")).Status);
-        using HttpClient http = service.NewHttpClient();
-        http.DefaultRequestHeaders.Authorization = new("Bearer", await service.TokenAsync());
-        using HttpResponseMessage response = await http.GetAsync(new Uri(service.Emulator.FhirServiceUri!, "_operations/export/0"), TestContext.Current.CancellationToken);
-
-        Assert.Equal(HttpStatusCode.TooManyRequests, response.StatusCode);
-        Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
-        Assert.Equal("20", response.Headers.GetValues("x-ms-retry-after-ms").Single());
-        string body = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-        Assert.Contains("\"code\":\"throttled\",\"diagnostics\":\"The maximum number of concurrent API calls on this instance was reached.\"", body);
-        Assert.Equal(HttpStatusCode.NotFound, (await service.GetAsync("_operations/export/0")).Status);
-    });
-
     private static async Task WithAsync(string[] arguments, Func<Service, Task> test)
     {
         using TestFolder temporary = new();

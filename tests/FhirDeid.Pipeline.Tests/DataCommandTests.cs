@@ -5,6 +5,7 @@ using FhirDeid.PowerShell.Connect;
 namespace FhirDeid.Tests;
 
 /// <summary>The cmdlets that read, cancel, list and share, against a connection that answers what the test says.</summary>
+[Collection("Exports in the journal of the run")]
 public sealed class DataCommandTests : IDisposable
 {
     private const string Secret = "c2VjcmV0";

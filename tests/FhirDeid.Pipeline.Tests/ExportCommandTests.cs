@@ -9,6 +9,7 @@ using FhirDeid.PowerShell.Export;
 namespace FhirDeid.Tests;
 
 /// <summary>The cmdlets of an export, against a connection that answers what the test says.</summary>
+[Collection("Exports in the journal of the run")]
 public sealed class ExportCommandTests : IDisposable
 {
     private readonly StandInConnection _connection = new();
@@ -97,10 +98,11 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
-    public void WhatIf_sends_nothing()
+    public void WhatIf_prints_the_request_and_sends_nothing()
     {
         Run("Start-FhirDeidExport research -ConfigName a -ConfigETag b -WhatIf");
 
+        Assert.Contains("GET https://lab.example/$export?_container=research&_anonymizationConfig=a", _shell.Seen, StringComparison.Ordinal);
         Assert.Empty(_connection.Started);
     }
 
@@ -167,7 +169,26 @@ public sealed class ExportCommandTests : IDisposable
         await shell.StopAsync(null, null);
 
         await Assert.ThrowsAsync<PipelineStoppedException>(() => running);
-        Assert.Contains("The export goes on in the service.", _shell.Seen, StringComparison.Ordinal);
+        Assert.Contains("The export goes on in the service. Wait for it again with Wait-FhirExport https://lab.example/_operations/export/1,", _shell.Seen, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_start_that_is_stopped_before_the_answer_says_what_to_look_for()
+    {
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _connection.Answering = stop =>
+        {
+            asked.TrySetResult();
+            return Task.Delay(Timeout.Infinite, stop);
+        };
+        using System.Management.Automation.PowerShell shell = _shell.Script("Start-FhirDeidExport stopped -ConfigName a -ConfigETag b | Wait-FhirExport");
+        Task running = shell.InvokeAsync();
+        await asked.Task;
+
+        await shell.StopAsync(null, null);
+
+        await Assert.ThrowsAsync<PipelineStoppedException>(() => running);
+        Assert.Contains("container 'stopped'", Assert.Single(_shell.Seen.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -44,11 +44,15 @@ internal sealed class StandInConnection : IFhirDeidConnection
     /// <summary>Runs while the service is asked to start an export.</summary>
     public Action Starting { get; set; } = () => { };
 
-    public Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
+    /// <summary>How long the service takes to answer.</summary>
+    public Func<CancellationToken, Task> Answering { get; set; } = _ => Task.CompletedTask;
+
+    public async Task<FhirExport> StartExportAsync(FhirExportRequest request, CancellationToken cancellation)
     {
         Starting();
         Started.Add(request);
-        return Task.FromResult(new FhirExport { JobId = "1", FhirServiceUri = Context.FhirServiceUri, StartedAt = DateTimeOffset.UtcNow, StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName });
+        await Answering(cancellation);
+        return new FhirExport { JobId = "1", FhirServiceUri = Context.FhirServiceUri, StartedAt = DateTimeOffset.UtcNow, StatusUri = new Uri("https://lab.example/_operations/export/1"), Container = request.Container, ConfigName = request.ConfigName };
     }
 
     public Task<FhirExport> GetExportAsync(FhirExport export, CancellationToken cancellation)
@@ -56,6 +60,24 @@ internal sealed class StandInConnection : IFhirDeidConnection
         lock (Asked) Asked.Add(export);
         if (!Answers.TryGetValue(export.JobId, out Queue<Func<FhirExport, FhirExport>>? answers)) return Task.FromResult(export);
         return Task.FromResult((answers.Count > 1 ? answers.Dequeue() : answers.Peek())(export));
+    }
+
+    public List<Uri> Deleted { get; } = [];
+
+    public List<Uri> Removed { get; } = [];
+
+    public IReadOnlyList<Uri> StoredFiles(FhirExport export) => [.. export.Output.Select(file => file.Url!)];
+
+    public Task DeleteFilesAsync(FhirExport export, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    {
+        Deleted.AddRange(StoredFiles(export));
+        return Task.CompletedTask;
+    }
+
+    public Task RemoveExportAsync(FhirExport export, CancellationToken cancellation)
+    {
+        Removed.Add(export.StatusUri!);
+        return Task.CompletedTask;
     }
 
     public List<ExportSasRequest> Shared { get; } = [];

@@ -40,6 +40,13 @@ public sealed class WaitTests
         return export;
     };
 
+    /// <summary>An export that says of itself that it has completed.</summary>
+    private static Func<FhirExport, FhirExport> Saved(Func<FhirExport, FhirExport> answer) => export =>
+    {
+        export.Status = FhirExportStatus.Completed;
+        return answer(export);
+    };
+
     private static Func<FhirExport, FhirExport> Busy(TimeSpan? retryAfter = null) =>
         _ => throw new FhirDeidException("Throttled", FhirDeidErrorCategory.ResourceUnavailable, "Busy.", "Wait.") { IsTransient = true, RetryAfter = retryAfter };
 
@@ -154,6 +161,10 @@ public sealed class WaitTests
         (new FaultRow("wait", "429 with an hour as Retry-After, then the end", "Completed after 0:05:00, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromHours(1)), Ended)),
         (new FaultRow("wait", "three 503 with Retry-After: 10, then the end", "Completed after 0:00:30, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromSeconds(10)), Busy(TimeSpan.FromSeconds(10)), Busy(TimeSpan.FromSeconds(10)), Ended)),
         (new FaultRow("wait", "503 with Retry-After: 60 for ever", "FhirDeid.Throttled after 0:30:00, 1 warning"), test => test.WaitAsync(null, false, Busy(TimeSpan.FromSeconds(60)))),
+        (new FaultRow("wait", "429 for ever, -TimeoutSeconds 60", "InProgress after 0:01:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromMinutes(1), false, Busy())),
+        (new FaultRow("wait", "a saved export that says it has completed, and no service to ask: -TimeoutSeconds 60", "InProgress and FhirDeid.Throttled after 0:01:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromMinutes(1), false, Saved(Busy()))),
+        (new FaultRow("wait", "the same with -ErrorOnTimeout", "InProgress and FhirDeid.ExportTimeout after 0:01:00, 1 warning"), test => test.WaitAsync(TimeSpan.FromMinutes(1), true, Saved(Busy()))),
+        (new FaultRow("wait", "the same, and the service is back after ten minutes: the job still runs, and ends", "Completed after 0:10:00, 1 warning"), test => test.WaitAsync(null, false, Saved(Busy(TimeSpan.FromMinutes(5))), Saved(Busy(TimeSpan.FromMinutes(5))), Ended)),
         (new FaultRow("wait", "404: cancelled elsewhere", "FhirDeid.ExportNotFound after 0:00:00"), test => test.WaitAsync(null, false, _ => throw new FhirDeidException("ExportNotFound", FhirDeidErrorCategory.ObjectNotFound, "Gone.", "Start again."))),
         (new FaultRow("wait", "the job has failed", "Failed and FhirDeid.ExportFailed after 0:00:00"), test => test.WaitAsync(null, false, export => { export.Status = FhirExportStatus.Failed; return export; })),
     ];
@@ -209,6 +220,8 @@ public sealed class WaitTests
         }
 
         public Task<bool> ShouldProcessAsync(object target, string action) => throw new NotSupportedException();
+
+        public Task<bool> ShouldProcessAsync(string description, string question, string caption) => throw new NotSupportedException();
 
         public Task<T> InvokeAsync<T>(Func<T> work) => throw new NotSupportedException();
 

@@ -21,6 +21,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("Wait-FhirExport https://localhost/_operations/export/1")]
     [InlineData("Get-FhirExport -JobId 1")]
     [InlineData("Stop-FhirExport https://localhost/_operations/export/1")]
+    [InlineData("Remove-FhirExport https://localhost/_operations/export/1")]
     [InlineData("Read-FhirExport Patient https://localhost/_operations/export/1")]
     [InlineData("Get-AnonymizationConfig")]
     [InlineData("New-ExportSasToken research")]

@@ -189,6 +189,25 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
     }
 
     [Fact]
+    public async Task A_removed_export_is_gone_in_the_service_and_here_and_its_files_only_when_asked_for()
+    {
+        PSObject[] exports = await _shell.RunAllAsync("1..2 | ForEach-Object { $a | Start-FhirDeidExport -Container removed -ResourceType Patient } | Wait-FhirExport", lab.Published);
+        await _shell.RunAllAsync("$a | Receive-FhirExport $b", exports[0], _folder["out"]);
+
+        Outcome whatIf = await _shell.TryAsync("$a | Remove-FhirExport -DeleteFiles -WhatIf; ($a | Get-FhirExport).Status", exports[0]);
+        Assert.Contains(Assert.IsType<Array>(exports[0].Value("Output"), exactMatch: false).GetValue(0)!.ToString()!, whatIf.Text, StringComparison.Ordinal);
+        Assert.Equal("Completed", Assert.Single(whatIf.Output).ToString());
+
+        Assert.Empty(await _shell.RunAllAsync("$a | Remove-FhirExport -DeleteFiles -Confirm:$false; $b | Remove-FhirExport -Confirm:$false; $b | Remove-FhirExport -Confirm:$false", exports[0], exports[1]));
+
+        Assert.Empty(await _shell.RunAllAsync("Get-FhirExport | Where-Object JobId -in $a", (object)exports.Select(export => export.Text("JobId")).ToArray()));
+        await _shell.FailsAsync("FhirDeid.ExportNotFound", "$a | Get-FhirExport", exports[0]);
+        await _shell.RunAsync("Receive-FhirExport $a -Verify", _folder["out"]);
+        await _shell.FailsAsync("FhirDeid.BlobNotFound", "$a | Receive-FhirExport $b -AllowNotDeidentified", exports[0], _folder["again"]);
+        Assert.Single(await _shell.RunAllAsync("$a | Receive-FhirExport $b -AllowNotDeidentified", exports[1], _folder["left"]));
+    }
+
+    [Fact]
     public async Task A_file_with_identified_data_is_found_and_goes_nowhere()
     {
         PSObject export = await _shell.RunAsync("$a | Start-FhirDeidExport -Container mixed -ResourceType Patient | Wait-FhirExport", lab.Published);

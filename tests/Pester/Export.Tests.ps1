@@ -82,6 +82,15 @@ Describe 'A de-identified export' {
     It 'stops when the reader has enough' {
         ($export | Receive-FhirExport "$TestDrive/first" | Select-Object -First 1).FullName | Should -Exist
     }
+
+    It 'is removed with its files, which WhatIf lists' {
+        $removed = $published | Start-FhirDeidExport -Container removed -ResourceType Patient | Wait-FhirExport
+        $removed | Remove-FhirExport -DeleteFiles -WhatIf
+        ($removed | Get-FhirExport).Status | Should -Be 'Completed'
+        $removed | Remove-FhirExport -DeleteFiles -Confirm:$false | Should -BeNullOrEmpty
+        Get-FhirExport | Where-Object JobId -eq $removed.JobId | Should -BeNullOrEmpty
+        { $removed | Get-FhirExport -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ExportNotFound,*'
+    }
 }
 
 Describe 'Several runspaces' {

@@ -1,6 +1,10 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using FhirDeid.Cloud.Credentials;
+using FhirDeid.Cloud.Fhir;
 
 namespace FhirDeid.Cloud.Emulation;
 
@@ -75,6 +79,27 @@ public sealed class Emulators : IEmulators
 
         await EndAsync(child.Process, cancellation).ConfigureAwait(false);
         Children.TryRemove(processId, out _);
+    }
+
+    /// <inheritdoc/>
+    public async Task SetFaultsAsync(FhirDeidEmulator emulator, IReadOnlyList<string> start, IReadOnlyList<string> status, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(emulator);
+        using HttpClient client = EmulatorTrust.Client(emulator, emulator.FhirServiceUri);
+        using StringContent plan = new(JsonSerializer.Serialize(new { start, status }), Encoding.UTF8, "application/json");
+        try
+        {
+            using HttpResponseMessage answer = await client.PutAsync(new Uri(emulator.FhirServiceUri!, "_emulator/faults"), plan, cancellation).ConfigureAwait(false);
+            if (answer.IsSuccessStatusCode) return;
+            string? why = OperationOutcome.Text(new BinaryData(await answer.Content.ReadAsByteArrayAsync(cancellation).ConfigureAwait(false)));
+            throw new FhirDeidException("FaultInvalid", FhirDeidErrorCategory.InvalidArgument, why ?? $"The emulator does not take the faults ({(int)answer.StatusCode}).",
+                "Use one of the faults that Get-Help Set-FhirDeidEmulator lists.");
+        }
+        catch (Exception e) when (ConnectionFailure.Is(e, cancellation))
+        {
+            throw new FhirDeidException("EmulatorUnreachable", FhirDeidErrorCategory.ConnectionError, $"The emulator {emulator.FhirServiceUri} cannot be reached: {ConnectionFailure.Reason(e)}.",
+                "Look whether it still runs (Get-FhirDeidEmulator), or start one with Start-FhirDeidEmulator.", emulator.FhirServiceUri, ConnectionFailure.Http(e));
+        }
     }
 
     private static List<string> Arguments(FhirDeidEmulatorOptions options)

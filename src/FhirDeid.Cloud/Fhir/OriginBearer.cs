@@ -12,6 +12,7 @@ internal sealed class OriginBearer : BearerTokenAuthenticationPolicy
     private readonly TokenCredential _credential;
     private readonly string _scope;
     private readonly Uri _origin;
+    private Replacement? _replacement;
 
     public OriginBearer(TokenCredential credential, string scope, Uri origin)
         : base(credential, scope) => (_credential, _scope, _origin) = (credential, scope, origin);
@@ -22,7 +23,11 @@ internal sealed class OriginBearer : BearerTokenAuthenticationPolicy
     protected override ValueTask AuthorizeRequestAsync(HttpMessage message)
     {
         if (!FhirService.SameOrigin(message.Request.Uri.ToUri(), _origin)) throw FhirService.Foreign(message.Request.Uri.ToUri(), _origin);
-        return message.TryGetProperty(typeof(Anonymous), out _) ? default : base.AuthorizeRequestAsync(message);
+        if (message.TryGetProperty(typeof(Anonymous), out _)) return default;
+        // The base class would go on with the one that was refused until it says itself that it has ended.
+        if (_replacement is not { } replacement || replacement.Until < DateTimeOffset.UtcNow) return base.AuthorizeRequestAsync(message);
+        message.Request.Headers.SetValue("Authorization", replacement.Header);
+        return default;
     }
 
     /// <summary>A service whose clock is ahead, or that has taken a token back, refuses one that counts as good here: a newer one is tried, once.</summary>
@@ -34,6 +39,9 @@ internal sealed class OriginBearer : BearerTokenAuthenticationPolicy
         string header = $"Bearer {fresh.Token}";
         if (message.Request.Headers.TryGetValue("Authorization", out string? sent) && sent == header) return false;
         message.Request.Headers.SetValue("Authorization", header);
+        _replacement = new Replacement(header, fresh.ExpiresOn - TimeSpan.FromMinutes(5));
         return true;
     }
+
+    private sealed record Replacement(string Header, DateTimeOffset Until);
 }

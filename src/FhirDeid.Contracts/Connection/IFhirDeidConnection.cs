@@ -72,6 +72,27 @@ public interface IFhirDeidConnection
     /// <exception cref="FhirDeidException"><c>FhirDeid.ExportNotFound</c>: the service does not know it, and nothing here says that it was cancelled. Else as <see cref="GetExportAsync"/>.</exception>
     Task<FhirExport> CancelExportAsync(FhirExport export, CancellationToken cancellation);
 
+    /// <summary>The files that an export's manifest names and that lie in its container: those that <see cref="DeleteFilesAsync"/> deletes. Files at the FHIR service's own address are the service's to delete.</summary>
+    /// <param name="export">The export, as <see cref="GetExportAsync"/> returned it.</param>
+    /// <returns>Their URLs; files of errors and of deletions are among them.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>: one lies elsewhere. <c>FhirDeid.ContainerRequired</c>, <c>FhirDeid.ContainerHoldsKeys</c>, <c>FhirDeid.StorageAccountMissing</c>.</exception>
+    IReadOnlyList<Uri> StoredFiles(FhirExport export);
+
+    /// <summary>Deletes <see cref="StoredFiles"/> and their snapshots, and nothing else. A file that is no longer there counts as deleted.</summary>
+    /// <param name="export">The export, as <see cref="GetExportAsync"/> returned it.</param>
+    /// <param name="progress">Told how far it has come.</param>
+    /// <param name="cancellation">Stops; files that are deleted by then stay deleted.</param>
+    /// <returns>Completes when all are gone.</returns>
+    /// <exception cref="FhirDeidException">As <see cref="StoredFiles"/>: then nothing was deleted. <c>FhirDeid.StorageForbidden</c>, <c>FhirDeid.BlobChanged</c> (a lease or a retention policy holds it), <c>FhirDeid.StorageUnreachable</c>: some may be left.</exception>
+    Task DeleteFilesAsync(FhirExport export, IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
+
+    /// <summary>Has the service forget an export that has ended; its manifest is gone then. One that the service does not know any more counts as forgotten.</summary>
+    /// <param name="export">The export.</param>
+    /// <param name="cancellation">Stops waiting for the answer.</param>
+    /// <returns>Completes when the service has answered.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.Forbidden</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.ForeignUrl</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>.</exception>
+    Task RemoveExportAsync(FhirExport export, CancellationToken cancellation);
+
     /// <summary>Reads the resources of one file of an export as they arrive, and checks them on the way as <see cref="ReceiveExportAsync"/> does.</summary>
     /// <param name="export">The completed export.</param>
     /// <param name="file">One of its outputs.</param>

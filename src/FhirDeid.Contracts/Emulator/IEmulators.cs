@@ -20,4 +20,13 @@ public interface IEmulators
     /// <returns>Completes when the process is gone.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.EmulatorNotFound</c>.</exception>
     Task StopAsync(int processId, CancellationToken cancellation);
+
+    /// <summary>Says what goes wrong with the next requests for exports, in place of what was said before.</summary>
+    /// <param name="emulator">The emulator, of whatever process of this machine.</param>
+    /// <param name="start">What becomes of the next requests that start an export, one after the other.</param>
+    /// <param name="status">What becomes of the next requests for the status of one.</param>
+    /// <param name="cancellation">Stops waiting for the answer.</param>
+    /// <returns>Completes when the emulator has taken them over.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.FaultInvalid</c>: nothing has changed. <c>FhirDeid.EmulatorInvalid</c>, <c>FhirDeid.EmulatorUnreachable</c>.</exception>
+    Task SetFaultsAsync(FhirDeidEmulator emulator, IReadOnlyList<string> start, IReadOnlyList<string> status, CancellationToken cancellation);
 }

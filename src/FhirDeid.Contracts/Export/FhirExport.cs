@@ -3,8 +3,17 @@ namespace FhirDeid;
 /// <summary>A bulk export of a FHIR service: everything needed to follow it from another process, and no secret.</summary>
 public sealed class FhirExport
 {
-    /// <summary>The service's job id: the last segment of the status URL.</summary>
+    /// <summary>The service's job id: the last part of the status URL.</summary>
     public string JobId { get; set; } = "";
+
+    /// <summary>The job id in a status URL: the last segment of its path, or the last value of its query where it has one, as some Bulk Data servers write it.</summary>
+    /// <param name="statusUri">An absolute URL.</param>
+    /// <returns>The id; empty where there is none.</returns>
+    public static string JobIdOf(Uri statusUri)
+    {
+        ArgumentNullException.ThrowIfNull(statusUri);
+        return Uri.UnescapeDataString(statusUri.Query.Length > 1 ? statusUri.Query[(statusUri.Query.LastIndexOf('=') + 1)..] : statusUri.Segments[^1].Trim('/'));
+    }
 
     /// <summary>Where the export stands.</summary>
     public FhirExportStatus Status { get; set; }

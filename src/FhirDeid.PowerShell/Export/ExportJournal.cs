@@ -17,6 +17,12 @@ internal sealed class ExportJournal
         Converters = { new JsonStringEnumConverter() },
     };
 
+    private static readonly TimeSpan s_emulatedFor = TimeSpan.FromDays(1);
+    private static readonly TimeSpan s_uncertainFor = TimeSpan.FromDays(7);
+    private static readonly TimeSpan s_endedFor = TimeSpan.FromDays(90);
+    private static readonly TimeSpan s_writtenWithin = TimeSpan.FromHours(1);
+    private static readonly TimeSpan s_clockSkew = TimeSpan.FromMinutes(15);
+
     private readonly string _folder;
 
     private ExportJournal(string folder) => _folder = folder;
@@ -46,10 +52,11 @@ internal sealed class ExportJournal
         }
     }
 
-    /// <summary>Notes an export that is about to be started.</summary>
+    /// <summary>Notes an export that is about to be started, and clears away what a killed process has left half written.</summary>
     /// <returns>The entry, for <see cref="Write"/> and <see cref="Remove(string)"/>.</returns>
     public string Begin(FhirExport export)
     {
+        foreach (string left in Files("*.partial").Where(file => DateTime.UtcNow - File.GetLastWriteTimeUtc(file) > s_writtenWithin)) File.Delete(left);
         string entry = Path.Combine(_folder, $"{export.StartedAt.UtcDateTime:yyyyMMdd'T'HHmmss}-{Guid.NewGuid():N}.json");
         Write(entry, export);
         return entry;
@@ -96,14 +103,35 @@ internal sealed class ExportJournal
         }
     }
 
-    /// <summary>Takes over how an export stands that the journal knows.</summary>
+    /// <summary>Takes over how an export stands that the journal knows, if only as one whose start was cut off.</summary>
+    /// <remarks>What was found not to be de-identified stays so: the service, asked again, does not look into the files.</remarks>
     public void Update(FhirExport export)
     {
-        foreach ((string entry, FhirExport known) in Read())
+        IReadOnlyList<(string Entry, FhirExport Export)> entries = Read();
+        foreach ((string entry, FhirExport known) in entries.Where(known => known.Export.StatusUri == export.StatusUri))
         {
-            if (known.StatusUri == export.StatusUri && (known.Status, known.TransactionTime) != (export.Status, export.TransactionTime)) Write(entry, export);
+            if ((known.Status, known.TransactionTime) == (export.Status, export.TransactionTime)
+                || (known.Status == FhirExportStatus.NotDeidentified && export.Status is FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors)) continue;
+            Write(entry, export);
+        }
+        if (entries.Any(known => known.Export.StatusUri == export.StatusUri) || export.TransactionTime is not { } began) return;
+        foreach ((string entry, FhirExport cutOff) in entries.Where(known => known.Export.StatusUri is null && (began - known.Export.StartedAt).Duration() < s_clockSkew && IsSame(known.Export.KickOffUri, export.Request)).Take(1))
+        {
+            (cutOff.JobId, cutOff.StatusUri, cutOff.Status, cutOff.TransactionTime, cutOff.Issues) = (export.JobId, export.StatusUri, export.Status, export.TransactionTime, export.Issues);
+            Write(entry, cutOff);
         }
     }
+
+    /// <summary>The export that the journal knows by a status URL, or null.</summary>
+    public FhirExport? Find(Uri statusUri) => Read().FirstOrDefault(known => known.Export.StatusUri == statusUri).Export;
+
+    /// <summary>The export of a service that the journal knows by its id, or null.</summary>
+    public FhirExport? Find(Uri service, string jobId) => Read().LastOrDefault(known => known.Export.FhirServiceUri == service && known.Export.JobId == jobId && known.Export.StatusUri is not null).Export;
+
+    /// <summary>A start of the same export whose end is not known: the service may have taken it. Null where there is none.</summary>
+    public (string Entry, FhirExport Export)? CutOff(FhirExport planned) =>
+        Read().Where(known => known.Export.StatusUri is null && known.Export.FhirServiceUri == planned.FhirServiceUri && IsSame(known.Export.KickOffUri, planned.KickOffUri))
+            .Select(known => ((string, FhirExport)?)known).LastOrDefault();
 
     /// <summary>Forgets an entry.</summary>
     public static void Remove(string entry) => File.Delete(entry);
@@ -117,15 +145,17 @@ internal sealed class ExportJournal
         }
     }
 
-    /// <summary>All entries, the oldest first. What cannot be read is no entry.</summary>
+    /// <summary>All entries, the oldest first. What cannot be read is no entry; what has had its time is removed.</summary>
     public IReadOnlyList<(string Entry, FhirExport Export)> Read()
     {
         List<(string Entry, FhirExport Export)> entries = [];
-        foreach (string entry in Directory.EnumerateFiles(_folder, "*.json"))
+        foreach (string entry in Files("*.json"))
         {
             try
             {
-                if (JsonSerializer.Deserialize<FhirExport>(File.ReadAllBytes(entry), s_options) is { } export) entries.Add((entry, export));
+                if (JsonSerializer.Deserialize<FhirExport>(File.ReadAllBytes(entry), s_options) is not { } export) continue;
+                if (DateTimeOffset.UtcNow - export.StartedAt > KeptFor(export)) Remove(entry);
+                else entries.Add((entry, export));
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or NotSupportedException)
             {
@@ -134,6 +164,28 @@ internal sealed class ExportJournal
         }
         return [.. entries.OrderBy(entry => entry.Export.StartedAt)];
     }
+
+    private string[] Files(string pattern)
+    {
+        try
+        {
+            return Directory.GetFiles(_folder, pattern);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    private static TimeSpan KeptFor(FhirExport known) =>
+        known.FhirServiceUri is { IsLoopback: true } ? s_emulatedFor
+        : known.StatusUri is null ? s_uncertainFor
+        : known.Status == FhirExportStatus.InProgress ? TimeSpan.MaxValue
+        : s_endedFor;
+
+    /// <summary>Whether two requests ask for the same export, but for type filters, whose values are not kept.</summary>
+    private static bool IsSame(Uri? one, Uri? other) => one is not null && other is not null
+        && Uri.Compare(WithoutFilters(one), WithoutFilters(other), UriComponents.PathAndQuery, UriFormat.Unescaped, StringComparison.Ordinal) == 0;
 
     /// <summary>The request without the values of its type filters: a search for a patient names the patient.</summary>
     private static Uri? WithoutFilters(Uri? request)

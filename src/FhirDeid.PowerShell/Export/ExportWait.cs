@@ -37,7 +37,7 @@ internal sealed class ExportWait(IFhirDeidConnection connection, IPipeline pipel
     {
         TimeSpan limit = Timeout ?? TimeSpan.MaxValue;
         TimeSpan backOff = s_second;
-        TimeSpan? failingSince = null;
+        (TimeSpan Since, FhirDeidException Error)? outage = null;
         Seen seen = new();
         while (true)
         {
@@ -45,13 +45,13 @@ internal sealed class ExportWait(IFhirDeidConnection connection, IPipeline pipel
             try
             {
                 export = await connection.GetExportAsync(export, cancellation);
-                failingSince = null;
+                outage = null;
                 asked = export.RetryAfterSeconds is { } seconds ? Clamped(seconds) : null;
             }
-            catch (FhirDeidException error) when (error.IsTransient && Elapsed - (failingSince ?? Elapsed) < s_longestOutage)
+            catch (FhirDeidException error) when (error.IsTransient && Elapsed - (outage?.Since ?? Elapsed) < s_longestOutage)
             {
-                if (failingSince is null) pipeline.WriteWarning($"Export {export.JobId}: {error.Message} The waiting goes on.");
-                failingSince ??= Elapsed;
+                if (outage is null) pipeline.WriteWarning($"Export {export.JobId}: {error.Message} The waiting goes on.");
+                outage = (outage?.Since ?? Elapsed, error);
                 asked = error.RetryAfter is { } wait ? Clamped(wait.TotalSeconds) : null;
             }
             catch (FhirDeidException error)
@@ -60,7 +60,8 @@ internal sealed class ExportWait(IFhirDeidConnection connection, IPipeline pipel
                 return;
             }
 
-            if (export.Status != FhirExportStatus.InProgress)
+            // What an export says of itself may be old, or anyone's: it has ended once the service says so.
+            if (outage is null && export.Status != FhirExportStatus.InProgress)
             {
                 await WriteAsync(await Ended(export, cancellation));
                 return;
@@ -68,8 +69,12 @@ internal sealed class ExportWait(IFhirDeidConnection connection, IPipeline pipel
             TimeSpan left = limit - Elapsed;
             if (left <= TimeSpan.Zero)
             {
+                // One that claims an end which nobody can confirm is an error; one that ran goes on.
+                FhirDeidException? unconfirmed = export.Status is FhirExportStatus.InProgress or FhirExportStatus.Cancelled ? null : outage?.Error;
+                if (unconfirmed is not null) export.Status = FhirExportStatus.InProgress;
                 await pipeline.WriteObjectAsync(export);
-                if (ErrorOnTimeout) await pipeline.WriteErrorAsync(TimedOut(export));
+                if (ErrorOnTimeout) await pipeline.WriteErrorAsync(TimedOut(export, outage?.Error));
+                else if (unconfirmed is not null) await pipeline.WriteErrorAsync(unconfirmed);
                 return;
             }
             TimeSpan pause = asked ?? backOff * (0.9 + 0.2 * Random.Shared.NextDouble());
@@ -121,8 +126,8 @@ internal sealed class ExportWait(IFhirDeidConnection connection, IPipeline pipel
         if (export.Error() is { } error) await pipeline.WriteErrorAsync(error);
     }
 
-    private FhirDeidException TimedOut(FhirExport export) => new("ExportTimeout", FhirDeidErrorCategory.OperationTimeout,
-        $"Export {export.JobId} has not ended within {(long)(Timeout ?? default).TotalSeconds} s. It goes on in the service.", "Wait for it again with Wait-FhirExport, or cancel it with Stop-FhirExport.", export.StatusUri);
+    private FhirDeidException TimedOut(FhirExport export, FhirDeidException? outage) => new("ExportTimeout", FhirDeidErrorCategory.OperationTimeout,
+        $"Export {export.JobId} {(outage is null ? "has not ended" : "is not known to have ended")} within {(long)(Timeout ?? default).TotalSeconds} s. {outage?.Message ?? "It goes on in the service."}", "Wait for it again with Wait-FhirExport, or cancel it with Stop-FhirExport.", export.StatusUri);
 
     private sealed class Seen
     {

@@ -98,12 +98,12 @@ public abstract class FhirExportCommand : ConnectedCommand
     [Parameter(ValueFromPipelineByPropertyName = true, DontShow = true)]
     public string[]? Issues { get; set; }
 
-    /// <summary>The export that the parameters describe.</summary>
+    /// <summary>The export that the parameters describe. Of one that is named by its status URL or its id alone, the journal may know what it has to be.</summary>
     /// <exception cref="FhirDeidException"><c>FhirDeid.StatusUriInvalid</c>: the status URL is no URL, such as a job id alone.</exception>
-    private protected FhirExport Export => !StatusUri.IsAbsoluteUri ? throw NoStatusUri() : new()
+    private protected FhirExport Export => !StatusUri.IsAbsoluteUri ? throw NoStatusUri() : Known() ?? new()
     {
         StatusUri = StatusUri,
-        JobId = JobId ?? StatusUri.Segments[^1].Trim('/'),
+        JobId = JobId ?? FhirExport.JobIdOf(StatusUri),
         Status = Status,
         FhirServiceUri = FhirServiceUri ?? Connection.Context.FhirServiceUri,
         Level = Level,
@@ -126,12 +126,24 @@ public abstract class FhirExportCommand : ConnectedCommand
         Issues = Issues ?? [],
     };
 
-    /// <summary>Has the journal, where there is one, take over how an export stands now. That it cannot is no reason to fail: the service knows.</summary>
-    private protected static void Note(FhirExport export)
+    private FhirExport? Known()
+    {
+        FhirExport? known = null;
+        if ((Container ?? ConfigName) is null && KickOffUri is null) InJournal(journal => known = journal.Find(StatusUri));
+        // How it stands is for the service to say.
+        if (known is not null) known.Status = Status;
+        return known;
+    }
+
+    /// <summary>Has the journal, where there is one, take over how an export stands now.</summary>
+    private protected static void Note(FhirExport export) => InJournal(journal => journal.Update(export));
+
+    /// <summary>Does something with the journal, where there is one. That it cannot be done is no reason to fail: the service knows.</summary>
+    private protected static void InJournal(Action<ExportJournal> act)
     {
         try
         {
-            ExportJournal.Open()?.Update(export);
+            if (ExportJournal.Open() is { } journal) act(journal);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -8,6 +8,7 @@ namespace FhirDeid.PowerShell.Export;
 /// <remarks>
 /// <para>The ETag pins the configuration: replaced meanwhile, it makes the export fail instead of mixing two versions.</para>
 /// <para>The export is noted in a journal of your own on this machine before it is started, and with its status URL before anything else is done: Get-FhirExport lists it, in any session. Azure Automation has no journal: keep the export that is returned.</para>
+/// <para>Where a start was cut off before the service had answered, the service may have taken it. The same command is then refused for twelve hours, with what to look for, and later warned of: -Force starts it again.</para>
 /// <para>-WhatIf prints the request.</para>
 /// </remarks>
 /// <example><code>$published | Start-FhirDeidExport -Container research | Wait-FhirExport</code>Exports all data with a published configuration and waits for the end.</example>
@@ -26,6 +27,11 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
     private const string AtSystemLevel = "System";
     private const string AtPatientLevel = "Patient";
     private const string AtGroupLevel = "Group";
+
+    // The same command within this time is a second try; later it is the next export.
+    private static readonly TimeSpan s_again = TimeSpan.FromHours(12);
+
+    private volatile FhirExport? _sent;
 
     /// <summary>Container of the export storage account that the files go to. Only servers other than Azure's do without one.</summary>
     [Parameter(Position = 0)]
@@ -105,6 +111,10 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
     [Parameter(ParameterSetName = AtSystemLevel)]
     public SwitchParameter IncludeDeleted { get; set; }
 
+    /// <summary>Starts the export although an earlier start of the same one was cut off before the service had answered: it may run. The journal forgets that one.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
@@ -144,6 +154,12 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
         await pipeline.WriteObjectAsync(await StartAsync(request, kickOff, pipeline, cancellation));
     }
 
+    /// <inheritdoc/>
+    protected override void Stopped()
+    {
+        if (_sent is { } planned) ShowWarning(planned.CutOffStart());
+    }
+
     /// <summary>Starts the export, noted in the journal before and after.</summary>
     private async Task<FhirExport> StartAsync(FhirExportRequest request, Uri kickOff, IPipeline pipeline, CancellationToken cancellation)
     {
@@ -152,13 +168,26 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
         {
             FhirServiceUri = Connection.Context.FhirServiceUri,
             StorageAccountName = Connection.Context.StorageAccountName,
+            Level = request.Level,
+            GroupId = request.GroupId,
             Container = request.Container,
             ConfigName = request.ConfigName,
+            ConfigETag = request.ConfigETag,
+            ConfigSha256 = request.ConfigSha256,
+            ConfigCollectionReference = request.ConfigCollectionReference,
+            DeidentifyLocally = request.DeidentifyLocally,
             KickOffUri = kickOff,
             StartedAt = DateTimeOffset.UtcNow,
         };
+        if (journal?.CutOff(planned) is { } cutOff)
+        {
+            if (Force) ExportJournal.Remove(cutOff.Entry);
+            else if (planned.StartedAt - cutOff.Export.StartedAt < s_again) throw MayRun(cutOff.Export);
+            else pipeline.WriteWarning(cutOff.Export.CutOffStart());
+        }
         string? entry = Note(null, planned);
         FhirExport export;
+        _sent = planned;
         try
         {
             export = await Connection.StartExportAsync(request, cancellation);
@@ -168,6 +197,11 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
             // The service has taken nothing.
             if (entry is not null) ExportJournal.Remove(entry);
             throw;
+        }
+        finally
+        {
+            // Not when it is stopped: then nobody knows.
+            if (!cancellation.IsCancellationRequested) _sent = null;
         }
         Note(entry, export);
         return export;
@@ -188,4 +222,7 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
             }
         }
     }
+
+    private static FhirDeidException MayRun(FhirExport cutOff) => new("ExportUncertain", FhirDeidErrorCategory.ResourceExists, "The same export was started before. " + cutOff.CutOffStart(),
+        "Look into the container; -Force starts a second export.", cutOff.FhirServiceUri);
 }

@@ -1,12 +1,11 @@
 using System.Management.Automation;
-using System.Management.Automation.Host;
 using FhirDeid.PowerShell.Pipeline;
 
 namespace FhirDeid.PowerShell.Export;
 
 /// <summary>Waits until exports end, and shows how they ended. Several exports are waited for at once.</summary>
 /// <remarks>
-/// <para>The service is asked after 1 s, then ever less often, at last about every 15 s, or when it wants to be asked (Retry-After, 5 minutes at the most). It reports an end 15 s late at the earliest. Throttling and outages of up to half an hour do not end the waiting.</para>
+/// <para>The service is asked after 1 s, then ever less often, at last about every 15 s, or when it wants to be asked (Retry-After, 5 minutes at the most). It reports an end 15 s late at the earliest. Throttling and outages of up to half an hour do not end the waiting. An export has ended when the service says so, whatever the object says: one that claims an end, and that the service could not be asked for within -TimeoutSeconds, is returned as running, with the error.</para>
 /// <para>Ctrl+C ends the waiting and not the export. The service may be asked again from another session or machine: with Get-FhirExport here, with an export that was saved, or by its job id.</para>
 /// <para>Once an export has completed, the beginning of each of its files is looked at: where the configuration changes the id of every resource, every resource must bear the label of it. If one does not, or the service does not confirm the configuration, the status is NotDeidentified, and neither Receive-FhirExport nor Read-FhirExport nor New-ExportSasToken takes the export without being told to.</para>
 /// </remarks>
@@ -56,13 +55,9 @@ public sealed class WaitFhirExportCommand : FhirExportCommand
     /// <inheritdoc/>
     protected override void Stopped()
     {
-        try
-        {
-            Host?.UI?.WriteWarningLine("The export goes on in the service. Wait for it again with Wait-FhirExport, cancel it with Stop-FhirExport; Get-FhirExport lists what was started here.");
-        }
-        catch (HostException)
-        {
-            // A host without a screen.
-        }
+        if (_exports is [{ StatusUri: { } one }])
+            ShowWarning($"The export goes on in the service. Wait for it again with Wait-FhirExport {one}, cancel it with Stop-FhirExport {one}; Get-FhirExport lists what was started here.");
+        else if (_exports.Count > 0)
+            ShowWarning("The exports go on in the service. Wait for those that were started here with Get-FhirExport | Where-Object Status -eq InProgress | Wait-FhirExport.");
     }
 }

@@ -71,6 +71,9 @@ internal sealed class CommandPipeline(PSCmdlet cmdlet, CancellationToken cancell
     public Task<bool> ShouldProcessAsync(object target, string action) =>
         RoundTripAsync(() => cmdlet.ShouldProcess(target.ToString(), action));
 
+    public Task<bool> ShouldProcessAsync(string description, string question, string caption) =>
+        RoundTripAsync(() => cmdlet.ShouldProcess(description, question, caption));
+
     public async Task<T> InvokeAsync<T>(Func<T> work)
     {
         ExceptionDispatchInfo? failure = null;

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using System.Management.Automation.Host;
 using System.Management.Automation.Runspaces;
 
 namespace FhirDeid.PowerShell.Pipeline;
@@ -56,6 +57,20 @@ public abstract class FhirDeidCommand : PSCmdlet, IDisposable
     /// <summary>Runs when the user stops the cmdlet, on another thread than the pipeline's: nothing can be written to a stream any more, only to the host.</summary>
     protected virtual void Stopped()
     {
+    }
+
+    /// <summary>Shows a warning on the screen, where there is one: from <see cref="Stopped"/>, when no stream takes it any more.</summary>
+    /// <param name="message">The warning.</param>
+    private protected void ShowWarning(string message)
+    {
+        try
+        {
+            Host?.UI?.WriteWarningLine(message);
+        }
+        catch (HostException)
+        {
+            // A host without a screen.
+        }
     }
 
     /// <summary>Cancels what the cmdlet still has under way.</summary>

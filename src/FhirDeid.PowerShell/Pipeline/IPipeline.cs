@@ -19,6 +19,13 @@ public interface IPipeline
     /// <returns>Whether to go on.</returns>
     Task<bool> ShouldProcessAsync(object target, string action);
 
+    /// <summary>Asks for permission to change something, in words of the cmdlet's own.</summary>
+    /// <param name="description">What would be done: <c>-WhatIf</c> shows it.</param>
+    /// <param name="question">What <c>-Confirm</c> asks.</param>
+    /// <param name="caption">What stands above the question.</param>
+    /// <returns>Whether to go on.</returns>
+    Task<bool> ShouldProcessAsync(string description, string question, string caption);
+
     /// <summary>Runs something that only the pipeline's own thread may do: session state, paths, other commands.</summary>
     /// <typeparam name="T">Type of the result.</typeparam>
     /// <param name="work">What to run. It must not use this pipeline.</param>
