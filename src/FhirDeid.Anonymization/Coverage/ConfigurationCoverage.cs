@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Lint;
@@ -11,12 +12,14 @@ namespace FhirDeid.Anonymization.Coverage;
 /// <summary>What a configuration does to every element that can hold an identifier: the compiled plan, asked along every path of R4.</summary>
 internal static class ConfigurationCoverage
 {
+    private const int MaxDepth = 512;
+
     /// <summary>One object a category, with its elements.</summary>
     /// <param name="json">The configuration file's text.</param>
     /// <param name="resourceTypes">Resource types; all where there are none.</param>
     /// <param name="samples">Files in which to count the elements, or null.</param>
     /// <param name="cancellation">Stops.</param>
-    public static IReadOnlyList<AnonymizationCoverage> Of(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation)
+    public static async Task<IReadOnlyList<AnonymizationCoverage>> OfAsync(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation)
     {
         AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
         EffectivePlan plan = EffectivePlan.Of(json, configuration);
@@ -45,7 +48,7 @@ internal static class ConfigurationCoverage
             }
         }
         if (samples is not null)
-            Count(byNode, samples, cancellation);
+            await CountAsync(byNode, samples, cancellation);
         return [.. Identifiers.Categories.Select(category => Category(category.Letter, category.Name, elements))];
     }
 
@@ -75,40 +78,35 @@ internal static class ConfigurationCoverage
     }
 
     /// <summary>Counts in how many places of the data each element occurs. Values are looked at for their kind alone.</summary>
-    private static void Count(Dictionary<ElementTree, AnonymizationCoverageElement> elements, IEnumerable<string> files, CancellationToken cancellation)
+    private static async Task CountAsync(Dictionary<ElementTree, AnonymizationCoverageElement> elements, IEnumerable<string> files, CancellationToken cancellation)
     {
         foreach (AnonymizationCoverageElement element in elements.Values)
             element.Found = 0;
         foreach (string file in files)
         {
-            int line = 0;
-            try
+            await foreach (FhirResourceText resource in ResourceFile.ReadAsync(file, cancellation))
             {
-                DataFormat format = DataFormat.Of(file);
-                using FileStream packed = File.OpenRead(file);
-                using StreamReader reader = new(format.IsPacked ? new GzipReader(packed) : packed, new UTF8Encoding(false, throwOnInvalidBytes: true));
-                while ((format.IsSingle ? reader.ReadToEnd() : reader.ReadLine()) is { } text && (!format.IsSingle || line == 0))
+                cancellation.ThrowIfCancellationRequested();
+                string what = resource.Line > 0 ? $"Line {resource.Line} of '{file}'" : $"'{file}'";
+                if (!Utf8.IsValid(resource.Json.Span))
+                    throw Invalid($"{what} is not valid UTF-8.", file);
+                try
                 {
-                    line++;
-                    cancellation.ThrowIfCancellationRequested();
-                    if (string.IsNullOrWhiteSpace(text))
-                        continue;
-                    using JsonDocument document = JsonDocument.Parse(text);
+                    using JsonDocument document = JsonDocument.Parse(resource.Json, new JsonDocumentOptions { MaxDepth = MaxDepth });
                     if (!TryResource(document.RootElement, elements))
-                        throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"Line {line} of '{file}' is no resource of FHIR R4: nothing can be said of it.", "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
+                        throw Invalid($"{what} is no resource of FHIR R4: nothing can be said of it.", file);
                 }
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                throw new FhirDeidException("FileUnreadable", FhirDeidErrorCategory.ReadError, $"The file '{file}' cannot be read: {exception.Message}", "Check the path and who may read it.", file, exception);
-            }
-            catch (Exception exception) when (exception is JsonException or InvalidOperationException or DecoderFallbackException or InvalidDataException)
-            {
-                // The parser's own message quotes the data.
-                throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"Line {line} of '{file}' is not JSON.", "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
+                catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+                {
+                    // The parser's own message quotes the data.
+                    throw Invalid($"{what} is not JSON, or nests more than {MaxDepth} levels deep.", file);
+                }
             }
         }
     }
+
+    private static FhirDeidException Invalid(string message, string file) =>
+        new("ResourceInvalid", FhirDeidErrorCategory.InvalidData, message, "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
 
     private static bool TryResource(JsonElement resource, Dictionary<ElementTree, AnonymizationCoverageElement> elements)
     {

@@ -70,6 +70,8 @@ internal sealed class DecideWalk : IDisposable
     /// <summary>Which nodes the rules with conditions lead to.</summary>
     public RuleMatches Matches => _matches;
 
+    public ValueMethods Methods => _methods;
+
     /// <summary>New values, as JSON.</summary>
     public Arena Arena => _methods.Arena;
 
