@@ -14,9 +14,9 @@ namespace FhirDeid.PowerShell.Configuration;
 [OutputType(typeof(AnonymizationConfig))]
 public sealed class SetAnonymizationParameterCommand : FhirDeidCommand
 {
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true)]
-    public AnonymizationConfig Config { get; set; } = null!;
+    public AnonymizationConfigArgument Config { get; set; } = null!;
 
     /// <summary>Key of cryptoHash, at least 16 characters.</summary>
     [Parameter]
@@ -76,7 +76,7 @@ public sealed class SetAnonymizationParameterCommand : FhirDeidCommand
             [nameof(EnablePartialZipCodesForRedact)] = EnablePartialZipCodesForRedact,
             [nameof(RestrictedZipCodeTabulationAreas)] = RestrictedZipCodeTabulationAreas,
         };
-        await pipeline.WriteObjectAsync(Engine.Authoring.SetParameters(Config, values.Where(value => MyInvocation.BoundParameters.ContainsKey(value.Key))
+        await pipeline.WriteObjectAsync(Engine.Authoring.SetParameters(await Config.ReadAsync(this, pipeline, cancellation), values.Where(value => MyInvocation.BoundParameters.ContainsKey(value.Key))
             .ToDictionary(value => char.ToLowerInvariant(value.Key[0]) + value.Key[1..], value => JsonText.Of(value.Value))));
     }
 }

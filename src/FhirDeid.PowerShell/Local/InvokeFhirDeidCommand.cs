@@ -14,12 +14,12 @@ namespace FhirDeid.PowerShell.Local;
 /// <para>From container to container, or to a folder, identified data passes through memory alone. The account is that of the connection.</para>
 /// <para>With "processingErrors": "raise", the default, a resource that fails is the error of its file, which is not written; the other files go on. With "skip" an empty resource takes its place, and a warning tells file, line, type, rule and method. Neither quotes the resource.</para>
 /// </remarks>
-/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Configuration ./study-7.json -PassThru</code>De-identifies a folder with a configuration file and shows what became of each file.</example>
-/// <example><code>New-FhirSampleData ./raw -PatientCount 100 | Invoke-FhirDeid -Destination ./research -Configuration (New-AnonymizationConfig SafeHarbor)</code>De-identifies made-up patients.</example>
-/// <example><code>Get-Content ./Patient.ndjson | Invoke-FhirDeid -Configuration $config | Select-Object -First 3</code>De-identifies resources in the pipeline, JSON text in and out, and looks at three.</example>
-/// <example><code>Invoke-FhirDeid -Container raw -DestinationContainer research -Configuration $config</code>De-identifies all files of a container into another one.</example>
-/// <example><code>Import-Clixml ./export.xml | Invoke-FhirDeid -Destination ./research -Configuration $config</code>De-identifies the files of a saved export into a folder.</example>
-/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Configuration $config -WhatIf</code>Shows which files of a folder would be de-identified.</example>
+/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Config ./study-7.json -PassThru</code>De-identifies a folder with a configuration file and shows what became of each file.</example>
+/// <example><code>New-FhirSampleData ./raw -PatientCount 100 | Invoke-FhirDeid -Destination ./research -Config (New-AnonymizationConfig SafeHarbor)</code>De-identifies made-up patients.</example>
+/// <example><code>Get-Content ./Patient.ndjson | Invoke-FhirDeid -Config $config | Select-Object -First 3</code>De-identifies resources in the pipeline, JSON text in and out, and looks at three.</example>
+/// <example><code>Invoke-FhirDeid -Container raw -DestinationContainer research -Config $config</code>De-identifies all files of a container into another one.</example>
+/// <example><code>Import-Clixml ./export.xml | Invoke-FhirDeid -Destination ./research -Config $config</code>De-identifies the files of a saved export into a folder.</example>
+/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Config $config -WhatIf</code>Shows which files of a folder would be de-identified.</example>
 [Cmdlet(VerbsLifecycle.Invoke, "FhirDeid", DefaultParameterSetName = ByPath, SupportsShouldProcess = true)]
 [OutputType(typeof(DeidentifiedFile), typeof(string))]
 public sealed class InvokeFhirDeidCommand : FhirDeidCommand
@@ -87,10 +87,10 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     [ValidateNotBlank]
     public string? DestinationContainer { get; set; }
 
-    /// <summary>The configuration: an object of New-AnonymizationConfig, or the path of a file.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, Position = 2)]
-    [Alias("Config")]
-    public AnonymizationConfigArgument Configuration { get; set; } = null!;
+    [Alias("Configuration")]
+    public AnonymizationConfigArgument Config { get; set; } = null!;
 
     /// <summary>Threads that work on one file; as many as there are processors where it is not given. The results are the same for any number.</summary>
     [Parameter]
@@ -114,8 +114,7 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     /// <inheritdoc/>
     protected override async Task BeginAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        _config = Configuration.Config ??
-            await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(Configuration.Path)), cancellation);
+        _config = await Config.ReadAsync(this, pipeline, cancellation);
         foreach (string warning in _config.Warnings) pipeline.WriteWarning(warning);
 
         if (Destination is not null && DestinationContainer is not null)
