@@ -72,10 +72,9 @@ internal static class ConfigurationLint
     }
 
     /// <summary>What the service ignores without a word: unknown names, and paths that lead nowhere.</summary>
-    public static IEnumerable<string> Ignored(string json, AnonymizationConfiguration configuration)
-    {
-        ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
-        return findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning || finding.Id == "MethodUnknown").Select(finding => finding.Message)
+    /// <param name="configuration">What was read.</param>
+    /// <param name="findings">What its reader found.</param>
+    public static IEnumerable<string> Ignored(AnonymizationConfiguration configuration, IReadOnlyList<AnonymizationConfigFinding> findings) =>
+        findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning || finding.Id == "MethodUnknown").Select(finding => finding.Message)
             .Concat(EffectivePlan.ReadPaths(configuration).SelectMany(reading => reading.Problems).Where(problem => problem.Severity == AnonymizationConfigSeverity.Warning).Select(problem => problem.Message));
-    }
 }

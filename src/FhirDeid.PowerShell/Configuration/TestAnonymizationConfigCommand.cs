@@ -57,6 +57,14 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
     public string[]? SampleData { get; set; }
 
     /// <inheritdoc/>
+    protected override Task BeginAsync(IPipeline pipeline, CancellationToken cancellation)
+    {
+        if (!Coverage && (SampleData is not null || ResourceType.Length > 0))
+            throw new FhirDeidException("CoverageRequired", FhirDeidErrorCategory.InvalidArgument, "-SampleData and -ResourceType say what -Coverage looks at.", "Add -Coverage, or leave them out.");
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
         if (Config is { GivenPath: null } config)

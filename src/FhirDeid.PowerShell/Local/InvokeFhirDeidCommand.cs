@@ -37,8 +37,8 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     private IDeidentificationTarget? _target;
     private long _failures;
 
-    /// <summary>Files or folders; wildcards are allowed.</summary>
-    [Parameter(ParameterSetName = ByPath, Mandatory = true, Position = 0)]
+    /// <summary>Files or folders, from the pipeline too; wildcards are allowed.</summary>
+    [Parameter(ParameterSetName = ByPath, Mandatory = true, Position = 0, ValueFromPipeline = true)]
     [ValidateNotNullOrEmpty]
     public string[] Path { get; set; } = [];
 
@@ -138,6 +138,8 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
         }
         else if (!string.IsNullOrWhiteSpace(Resource))
         {
+            if (!Resource.TrimStart().StartsWith('{') && await pipeline.InvokeAsync(() => this.Exists(Resource)))
+                throw new FhirDeidException("DestinationRequired", FhirDeidErrorCategory.InvalidArgument, $"'{Resource}' in the pipeline is the path of a file or folder, and nothing says where its results go.", "Give -Destination; or pipe the resources themselves, with Get-Content.");
             string result = Deidentification.Deidentify(Resource, out DeidentificationFailure? failure);
             if (failure is not null && ++_failures <= ToldFailures) WarnOf(failure, pipeline);
             await pipeline.WriteObjectAsync(result);
@@ -171,6 +173,13 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
 
     private async Task DeidentifyAsync(IReadOnlyList<IDeidentificationInput> inputs, IPipeline pipeline, CancellationToken cancellation)
     {
+        IDeidentificationInput[] replaced = [.. inputs.Where(input => _target!.FullName(input.Name) == input.FullName)];
+        if (replaced.Length > 0)
+        {
+            await pipeline.WriteErrorAsync(new FhirDeidException("DestinationIsSource", FhirDeidErrorCategory.InvalidArgument,
+                $"The output would replace the input: {replaced[0].FullName}{(replaced.Length > 1 ? $" and {replaced.Length - 1} more" : "")}.", "Give another folder to -Destination, or another container to -DestinationContainer.", replaced[0].FullName));
+            inputs = [.. inputs.Except(replaced)];
+        }
         RunProgress progress = new(pipeline.Progress, inputs.Sum(input => input.Length));
         foreach (IDeidentificationInput input in inputs)
         {
