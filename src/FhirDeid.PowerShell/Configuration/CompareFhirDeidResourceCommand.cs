@@ -54,7 +54,9 @@ public sealed class CompareFhirDeidResourceCommand : FhirDeidCommand
     {
         foreach (string resource in Resource)
         {
-            if (!string.IsNullOrWhiteSpace(resource)) await WriteAsync(() => _preview.Compare(resource), pipeline);
+            if (!resource.TrimStart().StartsWith('{') && await pipeline.InvokeAsync(() => this.Exists(resource)))
+                await pipeline.WriteErrorAsync(new FhirDeidException("ResourceExpected", FhirDeidErrorCategory.InvalidArgument, $"'{resource}' in the pipeline is the path of a file or folder, not a resource.", "Give it to -Path, or pipe it as Get-Item writes it.", resource));
+            else if (!string.IsNullOrWhiteSpace(resource)) await WriteAsync(() => _preview.Compare(resource), pipeline);
         }
         foreach (string path in await pipeline.InvokeAsync(() => Path.SelectMany(this.ExistingPaths).Concat(LiteralPath.Select(this.FullPath)).ToList()))
         {
