@@ -9,16 +9,13 @@ internal sealed class ModuleBenchmarks : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("fhirdeid-benchmark-").FullName;
 
-    /// <summary>Passes of one process: seconds for once and for twice the data, and the bytes that the second half of it allocates.</summary>
-    private sealed record Passes(double Once, double Twice, double Allocated);
-
     private string Prologue => $"""
         $ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue'
         Import-Module '{Program.Metadata("Module")}'
-        function Run($name) {"{"}
+        function Run($name, $throttleLimit = [Environment]::ProcessorCount) {"{"}
             $destination = [IO.Path]::Combine('{_folder}', [Guid]::NewGuid().ToString())
             $clock = [Diagnostics.Stopwatch]::StartNew()
-            $null = Invoke-FhirDeid "{_folder}/$name.ndjson" -Destination $destination -Configuration '{Rules.File}'
+            $null = Invoke-FhirDeid "{_folder}/$name.ndjson" -Destination $destination -Configuration '{Rules.File}' -ThrottleLimit $throttleLimit
             $clock.Elapsed.TotalSeconds
             [IO.Directory]::Delete($destination, $true)
         {"}"}
@@ -27,28 +24,29 @@ internal sealed class ModuleBenchmarks : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>Two threads against one, twice the data against once, and what is allocated.</summary>
-    /// <returns>Throughput of two threads / of one; time of 2× / of 1×; allocated bytes a byte of input, the process being warm.</returns>
-    public (double Scaling, double Growth, double Allocated) Bulk()
+    /// <summary>Two threads against one: the same file in one warm process, by turns.</summary>
+    /// <returns>Throughput of two threads / of one.</returns>
+    public double Scaling()
+    {
+        Write("file", Lines.Sample(256 << 20).Items);
+        const string script = """
+            foreach ($i in 1..3) { foreach ($threads in 1, 2) { $null = Run file $threads } }
+            foreach ($i in 1..7) { foreach ($threads in 1, 2) { Run file $threads } }
+            """;
+        double[] seconds = ModuleProcess.Run(Prologue + script, out _);
+        return seconds.Chunk(2).Select(pair => pair[0] / pair[1]).Median();
+    }
+
+    /// <summary>Twice the data against once, and what is allocated.</summary>
+    /// <returns>Time of 2× / of 1×; allocated bytes a byte of input, the process being warm.</returns>
+    public (double Growth, double Allocated) Growth()
     {
         Lines once = Lines.Sample(48 << 20), twice = Lines.Sample(96 << 20);
         Write("once", once.Items);
         Write("twice", twice.Items);
-        List<Passes> one = [], two = [];
-        for (int run = 0; run < Runs; run++)
-        {
-            one.Add(Measure(threads: 1));
-            two.Add(Measure(threads: 2));
-        }
-        return (one.Select(run => run.Twice).Median() / two.Select(run => run.Twice).Median(), two.Select(run => run.Twice / run.Once).Median(),
-            two.Select(run => run.Allocated).Median() / (twice.Size - once.Size));
-    }
-
-    private Passes Measure(int threads)
-    {
         const string script = """
             foreach ($i in 1..4) { $null = Run once }
-            foreach ($i in 1..3) {
+            foreach ($i in 1..7) {
                 foreach ($name in 'once', 'twice') {
                     $before = [GC]::GetTotalAllocatedBytes($true)
                     Run $name
@@ -56,9 +54,8 @@ internal sealed class ModuleBenchmarks : IDisposable
                 }
             }
             """;
-        double[] numbers = ModuleProcess.Run(Prologue + script, threads, out _);
-        double Median(int column) => numbers.Where((_, i) => i % 4 == column).Median();
-        return new Passes(Median(0), Median(2), Median(3) - Median(1));
+        double[][] passes = [.. ModuleProcess.Run(Prologue + script, out _).Chunk(4)];
+        return (passes.Select(pass => pass[2] / pass[0]).Median(), passes.Select(pass => pass[3] - pass[1]).Median() / (twice.Size - once.Size));
     }
 
     /// <summary>What one Patient through Invoke-FhirDeid adds to a process that only starts the engine of PowerShell.</summary>
@@ -68,9 +65,9 @@ internal sealed class ModuleBenchmarks : IDisposable
         List<double> bare = [], patient = [];
         for (int run = 0; run <= 2 * Runs; run++)
         {
-            ModuleProcess.Run("1", threads: 0, out TimeSpan elapsed);
+            ModuleProcess.Run("1", out TimeSpan elapsed);
             bare.Add(elapsed.TotalSeconds);
-            ModuleProcess.Run(Prologue + "$null = Run patient", threads: 0, out elapsed);
+            ModuleProcess.Run(Prologue + "$null = Run patient", out elapsed);
             patient.Add(elapsed.TotalSeconds);
         }
         return TimeSpan.FromSeconds(patient.Median() - bare.Median());
@@ -89,7 +86,7 @@ internal sealed class ModuleBenchmarks : IDisposable
     }
 
     private double Peak(string name) =>
-        ModuleProcess.Run($"{Prologue}$null = Run {name}; [Diagnostics.Process]::GetCurrentProcess().PeakWorkingSet64", threads: 0, out _)[0] / (1 << 20);
+        ModuleProcess.Run($"{Prologue}$null = Run {name}; [Diagnostics.Process]::GetCurrentProcess().PeakWorkingSet64", out _)[0] / (1 << 20);
 
     private static byte[] Bundle(IEnumerable<ReadOnlyMemory<byte>> resources)
     {

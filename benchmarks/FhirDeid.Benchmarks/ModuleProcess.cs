@@ -19,20 +19,12 @@ internal static class ModuleProcess
 
     /// <summary>Runs a script and returns the numbers that it writes.</summary>
     /// <param name="script">The script; it may use the language and Microsoft.PowerShell.Core alone.</param>
-    /// <param name="threads">Processors and pool threads that the process has; 0 for all.</param>
     /// <param name="elapsed">From start to exit.</param>
-    public static double[] Run(string script, int threads, out TimeSpan elapsed)
+    public static double[] Run(string script, out TimeSpan elapsed)
     {
         ProcessStartInfo start = new(Pwsh ?? Environment.ProcessPath!) { RedirectStandardOutput = true };
         foreach (string argument in Pwsh is null ? [HostSwitch, script] : (string[])["-NoProfile", "-NonInteractive", "-Command", script])
             start.ArgumentList.Add(argument);
-        if (threads > 0)
-        {
-            start.Environment["DOTNET_PROCESSOR_COUNT"] = start.Environment["DOTNET_ThreadPool_ForceMaxWorkerThreads"] = threads.ToString("X", CultureInfo.InvariantCulture);
-            // A process with one processor would wait ten times as long before it optimises its code.
-            start.Environment["DOTNET_TC_DelaySingleProcMultiplier"] = "1";
-        }
-
         long started = Stopwatch.GetTimestamp();
         using Process child = Process.Start(start)!;
         string output = child.StandardOutput.ReadToEnd();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Text;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Engine;
@@ -13,20 +14,22 @@ public sealed class Anonymizer : IDisposable
     private readonly AnonymizationConfiguration _configuration;
     private readonly AnonymizationPlan _plan;
     private readonly byte[] _scopeName;
-    private readonly TimeProvider _clock;
+    private readonly DateOnly _today;
+    private readonly ConcurrentBag<HashTable> _hashTables;
     private readonly Tape _tape = new();
     private readonly DecideWalk _decide;
     private readonly WriteWalk _write = new();
     private readonly Arena _result = new();
     private readonly long[] _changes = new long[Enum.GetValues<AnonymizationMethod>().Length];
 
-    private Anonymizer(AnonymizationConfiguration configuration, AnonymizationPlan plan, byte[] scopeName, TimeProvider clock)
+    private Anonymizer(AnonymizationConfiguration configuration, AnonymizationPlan plan, byte[] scopeName, DateOnly today, ConcurrentBag<HashTable> hashTables)
     {
         _scopeName = scopeName;
         _configuration = configuration;
         _plan = plan;
-        _clock = clock;
-        _decide = new DecideWalk(plan, configuration, scopeName);
+        _today = today;
+        _hashTables = hashTables;
+        _decide = new DecideWalk(plan, configuration, scopeName, hashTables);
     }
 
     internal AnonymizationConfiguration Configuration => _configuration;
@@ -44,7 +47,7 @@ public sealed class Anonymizer : IDisposable
     internal static Anonymizer Create(string json, string? path, TimeProvider clock)
     {
         AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
-        return new Anonymizer(configuration, new AnonymizationPlan(configuration), ScopeName(configuration, path), clock);
+        return new Anonymizer(configuration, new AnonymizationPlan(configuration), ScopeName(configuration, path), DateOnly.FromDateTime(clock.GetLocalNow().DateTime), []);
     }
 
     private static byte[] ScopeName(AnonymizationConfiguration configuration, string? path) => Encoding.UTF8.GetBytes(configuration.DateShiftScope switch
@@ -56,11 +59,11 @@ public sealed class Anonymizer : IDisposable
 
     /// <summary>Gives another thread its own engine on the same plan and keys.</summary>
     /// <returns>A new engine.</returns>
-    public Anonymizer Clone() => new(_configuration, _plan, _scopeName, _clock);
+    public Anonymizer Clone() => new(_configuration, _plan, _scopeName, _today, _hashTables);
 
     /// <summary>Gives another file its own engine on the same plan and keys.</summary>
     /// <param name="path">Full path or URL of the file.</param>
-    internal Anonymizer For(string path) => new(_configuration, _plan, ScopeName(_configuration, path), _clock);
+    internal Anonymizer For(string path) => new(_configuration, _plan, ScopeName(_configuration, path), _today, _hashTables);
 
     /// <summary>De-identifies one resource.</summary>
     /// <param name="resource">One resource as UTF-8 JSON, without a line end.</param>
@@ -72,7 +75,7 @@ public sealed class Anonymizer : IDisposable
         try
         {
             _tape.Read(resource);
-            _decide.Run(resource, _tape, DateOnly.FromDateTime(_clock.GetLocalNow().DateTime));
+            _decide.Run(resource, _tape, _today);
         }
         catch (ResourceException exception)
         {

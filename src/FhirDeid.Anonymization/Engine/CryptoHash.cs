@@ -1,6 +1,5 @@
 using System.Buffers;
-using System.Buffers.Binary;
-using System.Numerics;
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using FhirDeid.Anonymization.Schema;
@@ -8,15 +7,10 @@ using FhirDeid.Anonymization.Schema;
 namespace FhirDeid.Anonymization.Engine;
 
 /// <summary>HMAC-SHA256 of values, and of the id part of references, as lower-case hex.</summary>
-internal sealed class CryptoHash(byte[] key) : IDisposable
+internal sealed class CryptoHash(byte[] key, ConcurrentBag<HashTable> tables) : IDisposable
 {
-    /// <summary>Most ids and references come again: their hashes are kept in slots that the latest text takes over.</summary>
-    private const int Slots = 16_384;
-    private const int LongestKept = 63;
-    private const int SlotSize = 1 + LongestKept + 64;
-
     private readonly IncrementalHash _hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, key);
-    private readonly byte[] _kept = new byte[Slots * SlotSize];
+    private HashTable? _table;
 
     private static readonly SearchValues<byte> IdCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."u8);
 
@@ -45,7 +39,13 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
         arena.Append((byte)'"');
     }
 
-    public void Dispose() => _hmac.Dispose();
+    public void Dispose()
+    {
+        if (_table is not null)
+            tables.Add(_table);
+        _table = null;
+        _hmac.Dispose();
+    }
 
     private static (int Start, int End) IdPart(ReadOnlySpan<byte> text)
     {
@@ -128,44 +128,25 @@ internal sealed class CryptoHash(byte[] key) : IDisposable
 
     private static void AppendEscaped(ReadOnlySpan<byte> text, Arena arena)
     {
-        foreach (byte b in text)
+        for (int backslash; (backslash = text.IndexOf((byte)'\\')) >= 0; text = text[(backslash + 1)..])
         {
-            if (b == '\\')
-                arena.Append(b);
-            arena.Append(b);
+            arena.Append(text[..backslash]);
+            arena.Append("\\\\"u8);
         }
+        arena.Append(text);
     }
 
     /// <summary>Writes the hash of a text, without quotes.</summary>
     public void WriteHex(ReadOnlySpan<byte> text, Arena arena)
     {
-        Span<byte> hex = arena.GetSpan(64);
+        Span<byte> hex = arena.GetSpan(64)[..64];
         arena.Advance(64);
-        if (text.Length is 0 or > LongestKept)
-        {
-            Compute(text, hex);
+        bool isKept = text.Length is > 0 and <= HashTable.LongestText;
+        if (isKept && (_table ??= tables.TryTake(out HashTable? left) ? left : new HashTable()).TryGet(text, hex))
             return;
-        }
-        Span<byte> slot = _kept.AsSpan(Slot(text) * SlotSize, SlotSize);
-        if (!slot.Slice(1, slot[0]).SequenceEqual(text))
-        {
-            slot[0] = (byte)text.Length;
-            text.CopyTo(slot[1..]);
-            Compute(text, slot[^64..]);
-        }
-        slot[^64..].CopyTo(hex);
-    }
-
-    /// <summary>The slot of a text, by a hash of eight bytes at a time.</summary>
-    private static int Slot(ReadOnlySpan<byte> text)
-    {
-        const ulong Factor = 0x9E3779B97F4A7C15;
-        ulong hash = (ulong)text.Length;
-        for (; text.Length >= sizeof(ulong); text = text[sizeof(ulong)..])
-            hash = (BitOperations.RotateLeft(hash, 29) ^ BinaryPrimitives.ReadUInt64LittleEndian(text)) * Factor;
-        foreach (byte b in text)
-            hash = (hash ^ b) * Factor;
-        return (int)(hash >> 32) & (Slots - 1);
+        Compute(text, hex);
+        if (isKept)
+            _table!.Add(text, hex);
     }
 
     private void Compute(ReadOnlySpan<byte> text, Span<byte> hex)

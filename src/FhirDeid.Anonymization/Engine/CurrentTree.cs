@@ -20,6 +20,11 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
     private byte[] _json = [];
     private int _length;
     private Token[] _tokens = [];
+    private FhirType? _documentType;
+
+    /// <summary>Token of the document's id, 0 where it has none, −1 before it is looked for.</summary>
+    private int _documentId;
+
     private int _nowDepth;
     private int _nowRule;
 
@@ -27,7 +32,7 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
 
     /// <summary>Begins a document.</summary>
     /// <param name="tokens">Its tape.</param>
-    public void Begin(Token[] tokens) => (_tokens, _length, _used) = (tokens, 0, 0);
+    public void Begin(Token[] tokens) => (_tokens, _length, _used, _documentId) = (tokens, 0, 0, -1);
 
     /// <summary>Runs the rules of a resource whose paths have to be evaluated, and notes where they lead.</summary>
     /// <param name="json">The document.</param>
@@ -91,19 +96,27 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
     public int DocumentId(ReadOnlySpan<byte> json, out ValuePlace place)
     {
         place = default;
-        FhirType? type = FhirModel.R4.FindResource(methods.Primitives.Unescape(json, _tokens[_tokens[0].ResourceType]));
-        FhirProperty? property = type?.Find("id"u8);
-        if (property is null)
+        if (_documentId < 0)
+            FindDocumentId(json);
+        if (_documentId == 0)
             return 0;
-        for (int i = 1; i < _tokens[0].Next; i = _tokens[i].Next)
+        FhirProperty property = _documentType!.Find("id"u8)!;
+        PlanState root = matches.Apply(plan.Root(_documentType), _tokens[0], 0);
+        place = new ValuePlace(0, _documentType, property, matches.Apply(root.Child(plan, property), _tokens[_documentId], 0), 0);
+        return _documentId;
+    }
+
+    private void FindDocumentId(ReadOnlySpan<byte> json)
+    {
+        _documentId = 0;
+        _documentType = FhirModel.R4.FindResource(methods.Primitives.Unescape(json, _tokens[_tokens[0].ResourceType]));
+        if (_documentType?.Find("id"u8) is null)
+            return;
+        for (int i = 1; i < _tokens[0].Next && _documentId == 0; i = _tokens[i].Next)
         {
-            if (_tokens[i].Kind != JsonTokenType.String || !methods.Primitives.Name(json, _tokens[i]).SequenceEqual("id"u8))
-                continue;
-            PlanState root = matches.Apply(plan.Root(type!), _tokens[0], 0);
-            place = new ValuePlace(0, type!, property, matches.Apply(root.Child(plan, property), _tokens[i], 0), 0);
-            return i;
+            if (_tokens[i].Kind == JsonTokenType.String && methods.Primitives.Name(json, _tokens[i]).SequenceEqual("id"u8))
+                _documentId = i;
         }
-        return 0;
     }
 
     /// <summary>Text of a node's value, as the rules before have left it; null for none.</summary>

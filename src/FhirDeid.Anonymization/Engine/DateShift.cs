@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using FhirDeid.Anonymization.Configuration;
 
 namespace FhirDeid.Anonymization.Engine;
@@ -6,7 +5,8 @@ namespace FhirDeid.Anonymization.Engine;
 /// <summary>Moves dates by whole days: by a fixed number, by one for the whole file or folder, or by one that depends on the id of the document.</summary>
 internal sealed class DateShift
 {
-    private readonly byte[] _key;
+    private readonly uint _keyHash;
+    private readonly uint _keyFactor = 1;
     private int? _daysBefore;
     private int? _daysAfter;
 
@@ -14,8 +14,10 @@ internal sealed class DateShift
     /// <param name="scopeName">Name of the input file or folder that dates shift by; empty where they shift by the document's id.</param>
     public DateShift(AnonymizationConfiguration configuration, byte[] scopeName)
     {
-        _key = configuration.DateShiftKey;
-        Days = configuration.DateShiftFixedOffsetInDays ?? (scopeName.Length > 0 ? OffsetDays(scopeName, _key) : null);
+        _keyHash = Fold(configuration.DateShiftKey);
+        foreach (byte _ in configuration.DateShiftKey)
+            _keyFactor = _keyFactor * 131 % 101;
+        Days = configuration.DateShiftFixedOffsetInDays ?? (scopeName.Length > 0 ? OffsetDays(scopeName) : null);
     }
 
     /// <summary>Days by which every date moves; null where they depend on the document's id.</summary>
@@ -23,16 +25,13 @@ internal sealed class DateShift
 
     /// <summary>Days by which dates of one scope move, in [-50, 50].</summary>
     /// <param name="prefix">Resource id, file name or folder name, by the configured scope; may be empty.</param>
-    /// <param name="key">The configuration's dateShiftKey, as UTF-8 text.</param>
-    /// <remarks>h = (h·131 + b) mod 101 over UTF-8(prefix + key), minus 50: the service's own function. Not a secure hash: docs/compatibility.md, "Date shift".</remarks>
-    public static int OffsetDays(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> key)
-    {
-        return (int)Fold(key, Fold(prefix, 0)) - 50;
-    }
+    /// <remarks>h = (h·131 + b) mod 101 over UTF-8(prefix + dateShiftKey), minus 50: the service's own function. Not a secure hash: docs/compatibility.md, "Date shift".</remarks>
+    private int OffsetDays(ReadOnlySpan<byte> prefix) => (int)((Fold(prefix) * _keyFactor + _keyHash) % 101) - 50;
 
     /// <summary>Four bytes at a time: modulo 101, 131 is 30, its square 92, its cube 33 and its fourth power 81.</summary>
-    private static uint Fold(ReadOnlySpan<byte> text, uint hash)
+    private static uint Fold(ReadOnlySpan<byte> text)
     {
+        uint hash = 0;
         for (; text.Length >= 4; text = text[4..])
             hash = (hash * 81 + text[0] * 33u + text[1] * 92u + text[2] * 30u + text[3]) % 101;
         foreach (byte b in text)
@@ -52,7 +51,7 @@ internal sealed class DateShift
     /// <param name="isChanged">Whether a rule has changed it before.</param>
     public int DaysFor(ReadOnlySpan<byte> id, bool isChanged)
     {
-        int days = OffsetDays(id, _key);
+        int days = OffsetDays(id);
         if (isChanged)
             _daysAfter = days;
         else
@@ -72,10 +71,15 @@ internal sealed class DateShift
         long day = new DateOnly(date.Year, date.Month, date.Day).DayNumber + (long)days;
         if (day < DateOnly.MinValue.DayNumber || day > DateOnly.MaxValue.DayNumber)
             return false;
-        arena.Append((byte)'"');
         DateOnly shifted = DateOnly.FromDayNumber((int)day);
-        Utf8Formatter.TryFormat(shifted.ToDateTime(TimeOnly.MinValue), arena.GetSpan(33), out _, 'O');
-        arena.Advance("yyyy-MM-dd".Length);
+        Span<byte> written = arena.GetSpan("\"yyyy-MM-dd".Length);
+        written[0] = (byte)'"';
+        WriteDigits(shifted.Year, written.Slice(1, 4));
+        written[5] = (byte)'-';
+        WriteDigits(shifted.Month, written.Slice(6, 2));
+        written[8] = (byte)'-';
+        WriteDigits(shifted.Day, written.Slice(9, 2));
+        arena.Advance("\"yyyy-MM-dd".Length);
         if (date.HasTime && IsComplete(text[10..], out int zone))
         {
             foreach (byte b in text.Slice(10, zone))
@@ -84,6 +88,15 @@ internal sealed class DateShift
         }
         arena.Append((byte)'"');
         return true;
+    }
+
+    private static void WriteDigits(int number, Span<byte> digits)
+    {
+        for (int i = digits.Length - 1; i >= 0; i--)
+        {
+            digits[i] = (byte)('0' + number % 10);
+            number /= 10;
+        }
     }
 
     /// <summary>Whether a time has hours, minutes, seconds and a zone; where the zone starts.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Numerics;
 using System.Text;
@@ -30,10 +31,11 @@ internal sealed class DecideWalk : IDisposable
     /// <param name="plan">The compiled rules.</param>
     /// <param name="configuration">The parameters.</param>
     /// <param name="scopeName">Name of the input file or folder that dates shift by; empty where they shift by the document's id.</param>
-    public DecideWalk(AnonymizationPlan plan, AnonymizationConfiguration configuration, byte[] scopeName)
+    /// <param name="hashTables">Tables of hashes that other walks of the configuration have left.</param>
+    public DecideWalk(AnonymizationPlan plan, AnonymizationConfiguration configuration, byte[] scopeName, ConcurrentBag<HashTable> hashTables)
     {
         _plan = plan;
-        _methods = new ValueMethods(plan, configuration, scopeName);
+        _methods = new ValueMethods(plan, configuration, scopeName, hashTables);
         _primitives = _methods.Primitives;
         _matches = new RuleMatches(plan);
         _tree = new CurrentTree(plan, _methods, _matches);
@@ -372,7 +374,18 @@ internal sealed class DecideWalk : IDisposable
         if (!token.IsDecided)
             _methods.Decide(json, tokens, index, new ValuePlace(frame.Token, frame.State.Type, property, state, _resources[frame.Resource].Depth), _tree);
         if (token.Operation != Operations.None)
-            Record(frame.Resource, state.DecidedBy, token.Operation);
+            Record(frame.Resource, state.DecidedBy, state is { Method: AnonymizationMethod.Substitute, IsMatched: false } && IsOnlyEmptied(state.DecidedBy) ? Operations.None : token.Operation);
+    }
+
+    /// <summary>Whether the node that a substitute leads to was decided by an earlier rule: the substitute then takes away what is below it, which earns no label.</summary>
+    private bool IsOnlyEmptied(RuleReference substitute)
+    {
+        for (int i = _depth - 1; i >= 0; i--)
+        {
+            if (_frames[i].State.Reached.Contains(substitute))
+                return _frames[i].State.DecidedBy != substitute;
+        }
+        return false;
     }
 
     /// <summary>A substitute gives a value also to a primitive that has only an id or extensions.</summary>
@@ -475,32 +488,34 @@ internal sealed class DecideWalk : IDisposable
         tokens[resource.Meta].Resource = frame.Resource;
         for (int i = resource.Meta + 1; i < tokens[resource.Meta].Next; i = tokens[i].Next)
         {
-            if (!tokens[i].IsWritten || tokens[i].IsTwin)
+            ref Token token = ref tokens[i];
+            if (token.IsTwin && token.ArenaLength > 0 && token.Property!.Name == "lastUpdated")
+                NormaliseInstant(Arena.Slice(token.ArenaStart, token.ArenaLength)[1..^1], ref token);
+            if (!token.IsWritten || token.IsTwin)
                 continue;
-            if (tokens[i].Property!.Name == "security")
-                tokens[i].Action = TokenAction.Descend;
-            else if (tokens[i].Property!.Name == "lastUpdated")
-                NormaliseInstant(json, ref tokens[i]);
+            if (token.Property!.Name == "security")
+                token.Action = TokenAction.Descend;
+            else if (token.Property!.Name == "lastUpdated" && NormaliseInstant(_methods.DecidedText(json, token), ref token))
+                token.Action = TokenAction.Replace;
         }
     }
 
     /// <summary>The service writes <c>meta</c> anew when it adds a label: <c>lastUpdated</c> then has a numeric zone and no trailing zeros in its fraction.</summary>
-    private void NormaliseInstant(ReadOnlySpan<byte> json, ref Token token)
+    private bool NormaliseInstant(ReadOnlySpan<byte> text, ref Token token)
     {
-        ReadOnlySpan<byte> text = _methods.DecidedText(json, token);
         if (text.Length <= 19)
-            return;
+            return false;
         Span<char> characters = text.Length <= 64 ? stackalloc char[64] : new char[text.Length];
         characters = characters[..Encoding.UTF8.GetChars(text, characters)];
         if (!DateTimeOffset.TryParse(characters, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
-            return;
-        token.Action = TokenAction.Replace;
+            return false;
         token.ArenaStart = Arena.Length;
         Arena.Append((byte)'"');
         instant.TryFormat(Arena.GetSpan(64), out int written, InstantFormat, CultureInfo.InvariantCulture);
         Arena.Advance(written);
         Arena.Append((byte)'"');
         token.ArenaLength = Arena.Length - token.ArenaStart;
+        return true;
     }
 
     /// <summary>Labels that <c>meta.security</c> holds and keeps: same code, and the same system or none.</summary>

@@ -107,13 +107,11 @@ internal sealed class Tape
     /// <exception cref="ResourceException">It is not one well-formed JSON object in UTF-8.</exception>
     public void Read(ReadOnlySpan<byte> json)
     {
-        if (!Utf8.IsValid(json))
-            throw new ResourceException("it is not valid UTF-8");
         if (!TryRead(json))
-            throw new ResourceException(Fault(json));
+            throw new ResourceException(Utf8.IsValid(json) ? Fault(json) : "it is not valid UTF-8");
     }
 
-    /// <summary>Reads what is valid UTF-8; returns whether it is one well-formed JSON object (RFC 8259).</summary>
+    /// <summary>Returns whether the text is one well-formed JSON object (RFC 8259) in UTF-8.</summary>
     private bool TryRead(ReadOnlySpan<byte> json)
     {
         _count = 0;
@@ -224,16 +222,19 @@ internal sealed class Tape
     }
 
     /// <summary>Skips the rest of a string and the quote that ends it.</summary>
-    /// <remarks>Most strings are so short that a call to search them takes longer than the search.</remarks>
+    /// <remarks>Most strings are so short that a call to search them takes longer than the search, and hold ASCII alone: as signed numbers, all other bytes are below the space as well.</remarks>
     private static bool SkipString(ReadOnlySpan<byte> json, ref int at, out bool isEscaped)
     {
         isEscaped = false;
+        int start = at;
+        bool isAscii = true;
         while (true)
         {
             while (at + Vector128<byte>.Count <= json.Length)
             {
                 Vector128<byte> bytes = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(json), (nuint)at);
-                Vector128<byte> stops = Vector128.Equals(bytes, Vector128.Create((byte)'"')) | Vector128.Equals(bytes, Vector128.Create((byte)'\\')) | Vector128.LessThan(bytes, Vector128.Create((byte)' '));
+                Vector128<byte> stops = Vector128.Equals(bytes, Vector128.Create((byte)'"')) | Vector128.Equals(bytes, Vector128.Create((byte)'\\'))
+                    | Vector128.LessThan(bytes.AsSByte(), Vector128.Create((sbyte)' ')).AsByte();
                 if (stops != Vector128<byte>.Zero)
                 {
                     at += BitOperations.TrailingZeroCount(stops.ExtractMostSignificantBits());
@@ -241,11 +242,14 @@ internal sealed class Tape
                 }
                 at += Vector128<byte>.Count;
             }
-            while (At(json, at) is >= ' ' and not ('"' or '\\'))
+            while (At(json, at) is >= ' ' and not ('"' or '\\') and int other)
+            {
+                isAscii &= other < 0x80;
                 at++;
+            }
             int stop = At(json, at++);
             if (stop == '"')
-                return true;
+                return isAscii || Utf8.IsValid(json[start..at]);
             if (stop != '\\' || !SkipEscape(json, ref at))
                 return false;
             isEscaped = true;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using FhirDeid.Anonymization.Configuration;
@@ -16,10 +17,10 @@ namespace FhirDeid.Anonymization.Engine;
 internal readonly record struct ValuePlace(int Parent, FhirType ParentType, FhirProperty Property, PlanState State, int Depth);
 
 /// <summary>The methods, applied to one value: each decides what is written for it.</summary>
-internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfiguration configuration, byte[] scopeName) : IDisposable
+internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfiguration configuration, byte[] scopeName, ConcurrentBag<HashTable> hashTables) : IDisposable
 {
     private readonly Redaction _redaction = new(configuration);
-    private readonly CryptoHash _hash = new(configuration.CryptoHashKey);
+    private readonly CryptoHash _hash = new(configuration.CryptoHashKey, hashTables);
     private readonly Encryption _encryption = new(configuration.EncryptKey);
     private readonly DateShift _dateShift = new(configuration, scopeName);
     private DateOnly _today;

@@ -27,7 +27,7 @@ internal sealed class ResourcePreview : IResourcePreview
     {
         _configuration = ConfigurationReader.Read(json);
         _plan = new AnonymizationPlan(_configuration);
-        _decide = new DecideWalk(_plan, _configuration, []);
+        _decide = new DecideWalk(_plan, _configuration, [], []);
         (_matched, _changed) = (new long[_configuration.Rules.Count], new long[_configuration.Rules.Count]);
     }
 

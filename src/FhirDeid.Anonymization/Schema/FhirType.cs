@@ -94,7 +94,8 @@ internal sealed class FhirType(int index, string id, string name, FhirTypeKind k
         }
     }
 
-    private static int Hash(ReadOnlySpan<byte> name) =>
+    /// <summary>A hash of a UTF-8 name that keeps the names of R4 well apart.</summary>
+    internal static int Hash(ReadOnlySpan<byte> name) =>
         name.IsEmpty ? 0 : name.Length * 37 + name[0] * 3 + name[^1] * 17 + name[name.Length / 2] * 7;
 
     public override string ToString() => Id;

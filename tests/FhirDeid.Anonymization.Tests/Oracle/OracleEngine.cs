@@ -48,11 +48,15 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
 
     /// <summary>dateShift claims dates, and perturb numbers, and not what lies below them: later rules still reach that.</summary>
     private readonly HashSet<OracleNode> _claimedAlone = [];
+
+    /// <summary>Nodes that came with a value: perturb leaves a Quantity without a number to the rules after it.</summary>
+    private readonly HashSet<OracleNode> _given = [];
     private OracleNode _document = null!;
 
     public string Run(string json)
     {
         _document = OracleNode.Read(JsonNode.Parse(json)!.AsObject());
+        _given.UnionWith(_document.SelfAndBelow().Where(node => node.Value is not null));
         Process(_document);
         RemoveEmpty(_document);
         return _document.Write().ToJsonString();
@@ -96,7 +100,7 @@ internal sealed partial class OracleEngine(IReadOnlyList<OracleRule> rules, Json
         bool isVisited = _visited.Contains(node);
         if (isVisited && !_claimedAlone.Contains(node))
             return;
-        if (rule.Method == "perturb" && IsQuantity(node) && node.Children.FirstOrDefault(child => child.Name == "value") is { } number && (number.Value is not null || _visited.Contains(number)))
+        if (rule.Method == "perturb" && IsQuantity(node) && node.Children.FirstOrDefault(child => child.Name == "value") is { } number && _given.Contains(number))
         {
             if (_visited.Add(number))
                 Change(number, rule, isMatched: false, done);
