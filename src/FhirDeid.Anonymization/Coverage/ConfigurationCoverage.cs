@@ -35,10 +35,12 @@ internal static class ConfigurationCoverage
                 foreach (ElementTree child in node.Children)
                 {
                     PlanState below = state.Child(plan.Plan, child.Property!);
-                    if (child.Category.Length > 0)
+                    bool isListed = child.Category.Length > 0;
+                    if (isListed || samples is not null && MayHoldWords(child))
                     {
                         AnonymizationCoverageElement element = Element(type, child, Outcome.Of(configuration, plan, below, child.Owner, child.Property!.Name));
-                        elements.Add(element);
+                        if (isListed)
+                            elements.Add(element);
                         if (samples is not null)
                             byNode.Add(child, element);
                     }
@@ -48,9 +50,17 @@ internal static class ConfigurationCoverage
             }
         }
         if (samples is not null)
+        {
             await CountAsync(byNode, samples, cancellation);
+            elements.AddRange(byNode.Where(node => node.Key.Category.Length == 0 && node.Value.Found > 0).Select(node => node.Value));
+        }
         return [.. Identifiers.Categories.Select(category => Category(category.Letter, category.Name, elements))];
     }
+
+    /// <summary>Codes and the URIs of systems identify nobody, but R4 lets a sentence stand there: one is listed where data has it.</summary>
+    private static bool MayHoldWords(ElementTree node) => node is { Category.Length: 0, Type.Name: "code" or "uri" };
+
+    private static bool IsWords(JsonElement value) => value.ValueKind == JsonValueKind.String && value.GetString()!.Trim().Any(char.IsWhiteSpace);
 
     private static IEnumerable<FhirType> Types(IReadOnlyCollection<string> names)
     {
@@ -62,7 +72,7 @@ internal static class ConfigurationCoverage
 
     private static AnonymizationCoverageElement Element(FhirType type, ElementTree node, Outcome outcome) => new()
     {
-        ResourceType = type.Name, Path = node.Path, Type = node.Type.Name, Category = node.Category, Effect = outcome.Effect, Method = outcome.Decision.Rule?.Method.Name() ?? "", Rule = outcome.Decision.Rule?.Number ?? 0,
+        ResourceType = type.Name, Path = node.Path, Type = node.Type.Name, Category = node.Category.Length > 0 ? node.Category : Identifiers.Any, Effect = outcome.Effect, Method = outcome.Decision.Rule?.Method.Name() ?? "", Rule = outcome.Decision.Rule?.Number ?? 0,
         ConditionalRules = outcome.Decision.Conditional.Count == 0 ? [] : [.. outcome.Decision.Conditional.Select(rule => rule.Number)],
     };
 
@@ -136,7 +146,7 @@ internal static class ConfigurationCoverage
                         extension.Found++;
                     Object(value, child, known.Type, elements);
                 }
-                else if (value.ValueKind != JsonValueKind.Null && child is not null && elements.TryGetValue(child, out AnonymizationCoverageElement? element))
+                else if (value.ValueKind != JsonValueKind.Null && child is not null && elements.TryGetValue(child, out AnonymizationCoverageElement? element) && (!MayHoldWords(child) || IsWords(value)))
                     element.Found++;
             }
         }

@@ -104,6 +104,23 @@ public sealed class AnalysisTests : IDisposable
     }
 
     [Fact]
+    public async Task Words_where_a_code_or_a_system_belongs_are_listed_where_a_sample_has_them()
+    {
+        string file = Path.Combine(_folder, "Condition.ndjson");
+        await File.WriteAllTextAsync(file, """
+            {"resourceType":"Condition","code":{"coding":[{"system":"http://loinc.org","code":"a-1"},{"system":"the ward of Dr. Byron","code":"Ada Lovelace, ward 7"}]},"subject":{"type":"Patient"}}
+            {"resourceType":"Condition","code":{"coding":[{"code":" b "},{"code":"Ada King"}]}}
+            """, TestContext.Current.CancellationToken);
+
+        IReadOnlyList<AnonymizationCoverage> coverage = await Cover(Config(Rule("nodesByType('uri')", "redact")), "Condition", [file]);
+
+        Assert.Equal([("Condition.code.coding.system", 1L, AnonymizationEffect.Removed), ("Condition.code.coding.code", 2L, AnonymizationEffect.Unchanged)],
+            coverage[^1].Elements.Where(element => element.Type is "code" or "uri").Select(element => (element.Path, element.Found!.Value, element.Effect)));
+        Assert.Equal(2, coverage[^1].FoundUnchanged);
+        Assert.DoesNotContain((await Cover(Config(""), "Condition"))[^1].Elements, element => element.Type is "code" or "uri");
+    }
+
+    [Fact]
     public async Task A_sample_that_is_not_JSON_is_named_with_its_line_and_without_its_text()
     {
         string file = Path.Combine(_folder, "Patient.ndjson");
