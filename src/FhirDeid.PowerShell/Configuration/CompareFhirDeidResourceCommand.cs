@@ -5,7 +5,7 @@ using FhirDeid.PowerShell.Pipeline;
 namespace FhirDeid.PowerShell.Configuration;
 
 /// <summary>Shows what a configuration does to resources, value by value: before, after, and the rule that decided.</summary>
-/// <remarks>The output holds the data as it was: treat it like the data. Nothing is written anywhere else. A warning names the rules that matched nothing in the sample.</remarks>
+/// <remarks>The output holds the data as it was: treat it like the data. Nothing is written anywhere else. A change without Before is a value that is added: by a substitute, or, with rule 0, a label in meta.security that says what was done. A change without After is a value that is removed. A warning names the rules that matched nothing in the sample.</remarks>
 /// <example><code>Get-Content ./raw/Patient.ndjson -TotalCount 5 | Compare-FhirDeidResource -Config ./study-7.json</code>Shows what changes in five patients.</example>
 /// <example><code>Compare-FhirDeidResource -Path ./raw -Config ./study-7.json -Summary</code>Counts by rule what the rules do, and shows which of them match nothing.</example>
 /// <example><code>$resource | Compare-FhirDeidResource -Config $config | Where-Object Method -eq dateShift</code>Shows what happens to dates.</example>

@@ -51,7 +51,7 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
     [ValidateFhirResourceType]
     public string[] ResourceType { get; set; } = [];
 
-    /// <summary>With -Coverage: NDJSON or JSON files, or folders with such, in which to count the elements. Values are not read into the result.</summary>
+    /// <summary>With -Coverage: NDJSON or JSON files, or folders with such, packed by gzip or not, in which to count the elements. Codes and systems that hold words are listed under A-R. Values are not read into the result.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string[]? SampleData { get; set; }

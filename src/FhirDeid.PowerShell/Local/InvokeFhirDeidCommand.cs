@@ -11,6 +11,7 @@ namespace FhirDeid.PowerShell.Local;
 /// <remarks>
 /// <para>A file ending in .json is one resource or Bundle, any other holds one resource a line; .gz is unpacked and packed again. A folder stands for its .ndjson and .json files, packed or not, and for those of the folders below it. Results keep name, order and folder; they appear under their name only when they are complete.</para>
 /// <para>The same command again leaves what is complete: input (size and time, or ETag), configuration, module and output (SHA-256) are those of the earlier run, by the notes in the destination's hidden folder .fhirdeid or in a blob's metadata. Anything else is done again. A file that this cmdlet did not write is replaced by -Force alone.</para>
+/// <para>A text in the pipeline is a resource, and its result goes to the pipeline; with -Destination it is the path of a file or folder.</para>
 /// <para>From container to container, or to a folder, identified data passes through memory alone. The account is that of the connection.</para>
 /// <para>With "processingErrors": "raise", the default, a resource that fails is the error of its file, which is not written; the other files go on. With "skip" an empty resource takes its place, and a warning tells file, line, type, rule and method. Neither quotes the resource.</para>
 /// </remarks>
