@@ -291,7 +291,9 @@ public sealed class InvokeContainerTests(Lab lab) : IAsyncLifetime
         Assert.Equal("{\"resourceType\":\"Patient\"}\n", await GetAsync(_research, "only.ndjson"));
 
         Outcome same = await _shell.TryAsync("Invoke-FhirDeid -Container $a -DestinationContainer $a -Configuration $b -Force", _raw, lab.Config);
-        Assert.Equal(first.Length, same.Errors.Count(error => error.FullyQualifiedErrorId.StartsWith("FhirDeid.DestinationIsSource,", StringComparison.Ordinal)));
+        ErrorRecord error = Assert.Single(same.Errors);
+        Assert.StartsWith("FhirDeid.DestinationIsSource,", error.FullyQualifiedErrorId, StringComparison.Ordinal);
+        Assert.Contains($" and {first.Length - 1} more.", error.ToString(), StringComparison.Ordinal);
         await _shell.FailsAsync("FhirDeid.ContainerHoldsKeys", "Invoke-FhirDeid -Container $a -DestinationContainer anonymization -Configuration $b", _raw, lab.Config);
         await _shell.FailsAsync("FhirDeid.BlobNotFound", "Invoke-FhirDeid -Container nothing-there -DestinationContainer $a -Configuration $b", _research, lab.Config);
     }
