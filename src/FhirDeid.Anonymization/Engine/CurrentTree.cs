@@ -100,9 +100,9 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
             FindDocumentId(json);
         if (_documentId == 0)
             return 0;
-        FhirProperty property = _documentType!.Find("id"u8)!;
-        PlanState root = matches.Apply(plan.Root(_documentType), _tokens[0], 0);
-        place = new ValuePlace(0, _documentType, property, matches.Apply(root.Child(plan, property), _tokens[_documentId], 0), 0);
+        PlanState root = matches.Apply(plan.Root(_documentType!), _tokens[0], 0);
+        FhirProperty property = _tokens[_documentId].Property ?? _documentType!.Find("id"u8)!;
+        place = new ValuePlace(0, _documentType!, property, matches.Apply(root.Child(plan, property), _tokens[_documentId], 0), 0);
         return _documentId;
     }
 
@@ -141,7 +141,7 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
         }
         else
         {
-            methods.Primitives.Read(Json, token, node.Type, out text);
+            methods.Primitives.Read(Json, token, node.Type, out text, out _);
             if (node.Type.Syntax is PrimitiveSyntax.Decimal or PrimitiveSyntax.Integer)
                 return PrimitiveReader.Canonical(text, node.Type);
         }
@@ -241,10 +241,16 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
     /// <summary>Removes a node that the replacement does not have; where something below it is protected, what stands around that.</summary>
     private void KeepOrRemove(TreeNode child, TreeNode substituted, List<IFhirPathNode> children, List<IFhirPathNode>? removed)
     {
+        if (removed is null)
+        {
+            if (IsProtected(child, substituted))
+                children.Add(child);
+            else if (ContainsProtected(child, substituted))
+                children.Add(Node(substituted, child.Property, child.State, child.Depth, child.Value, child.Twin, default(ReplacementItem)));
+            return;
+        }
         if (ContainsProtected(child, substituted))
             children.Add(child);
-        if (removed is null)
-            return;
         List<IFhirPathNode> open = [child];
         while (open.Count > 0)
         {

@@ -71,14 +71,14 @@ internal sealed class DateShift
         long day = new DateOnly(date.Year, date.Month, date.Day).DayNumber + (long)days;
         if (day < DateOnly.MinValue.DayNumber || day > DateOnly.MaxValue.DayNumber)
             return false;
-        DateOnly shifted = DateOnly.FromDayNumber((int)day);
+        (int year, int month, int dayOfMonth) = DateOnly.FromDayNumber((int)day);
         Span<byte> written = arena.GetSpan("\"yyyy-MM-dd".Length);
         written[0] = (byte)'"';
-        WriteDigits(shifted.Year, written.Slice(1, 4));
+        FhirDate.WriteDigits(year, written.Slice(1, 4));
         written[5] = (byte)'-';
-        WriteDigits(shifted.Month, written.Slice(6, 2));
+        FhirDate.WriteDigits(month, written.Slice(6, 2));
         written[8] = (byte)'-';
-        WriteDigits(shifted.Day, written.Slice(9, 2));
+        FhirDate.WriteDigits(dayOfMonth, written.Slice(9, 2));
         arena.Advance("\"yyyy-MM-dd".Length);
         if (date.HasTime && IsComplete(text[10..], out int zone))
         {
@@ -88,15 +88,6 @@ internal sealed class DateShift
         }
         arena.Append((byte)'"');
         return true;
-    }
-
-    private static void WriteDigits(int number, Span<byte> digits)
-    {
-        for (int i = digits.Length - 1; i >= 0; i--)
-        {
-            digits[i] = (byte)('0' + number % 10);
-            number /= 10;
-        }
     }
 
     /// <summary>Whether a time has hours, minutes, seconds and a zone; where the zone starts.</summary>

@@ -47,6 +47,9 @@ internal sealed class DecideWalk : IDisposable
     {
         public int Token;
 
+        /// <summary>Index of the token after it and everything below it.</summary>
+        public int Next;
+
         /// <summary>State of an array's items or of an object.</summary>
         public PlanState State;
 
@@ -57,6 +60,8 @@ internal sealed class DecideWalk : IDisposable
         public ulong Seen;
 
         public ulong SeenTwins;
+
+        public bool IsArray;
 
         public bool IsResource;
 
@@ -109,9 +114,9 @@ internal sealed class DecideWalk : IDisposable
         for (int i = 1; _depth > 0;)
         {
             ref Frame frame = ref _frames[_depth - 1];
-            if (i == tokens[frame.Token].Next)
+            if (i == frame.Next)
                 Close(json, tokens);
-            else if (tokens[frame.Token].Kind == JsonTokenType.StartArray)
+            else if (frame.IsArray)
                 i = Item(json, tokens, i, ref frame);
             else
                 i = Property(json, tokens, i, ref frame);
@@ -150,7 +155,7 @@ internal sealed class DecideWalk : IDisposable
                 PrimitiveArray(json, tokens, index, property, ref frame);
                 return token.Next;
             case JsonTokenType.StartArray:
-                Push(index, property.Type is null ? frame.State : frame.State.Child(_plan, property), frame.Resource);
+                Push(tokens, index, property.Type is null ? frame.State : frame.State.Child(_plan, property), frame.Resource);
                 return index + 1;
         }
         if (property.IsCollection)
@@ -208,7 +213,7 @@ internal sealed class DecideWalk : IDisposable
         if (property.Type is null)
             OpenResource(json, tokens, index, property);
         else
-            Push(index, Element(json, tokens, index, frame.State, frame.Resource), frame.Resource);
+            Push(tokens, index, Element(json, tokens, index, frame.State, frame.Resource), frame.Resource);
         return index + 1;
     }
 
@@ -221,7 +226,7 @@ internal sealed class DecideWalk : IDisposable
         }
         if (frame.IsResource && property.Name == "meta")
             _resources[frame.Resource].Meta = index;
-        Push(index, Element(json, tokens, index, frame.State.Child(_plan, property), frame.Resource), frame.Resource);
+        Push(tokens, index, Element(json, tokens, index, frame.State.Child(_plan, property), frame.Resource), frame.Resource);
     }
 
     private void OpenResource(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty? property)
@@ -240,7 +245,7 @@ internal sealed class DecideWalk : IDisposable
         _resources[_resourceCount] = new ResourceContext { Type = type, Parent = parent, Depth = depth, IsContained = property?.Name == "contained" };
         token.Resource = _resourceCount;
         _tree.Evaluate(json, index, property, state, depth);
-        Push(index, Matched(state, token, _resourceCount), _resourceCount++);
+        Push(tokens, index, Matched(state, token, _resourceCount), _resourceCount++);
         _frames[_depth - 1].IsResource = true;
     }
 
@@ -256,13 +261,15 @@ internal sealed class DecideWalk : IDisposable
         return state;
     }
 
-    private void Push(int token, PlanState state, int resource)
+    private void Push(Span<Token> tokens, int token, PlanState state, int resource)
     {
         if (_depth == _frames.Length)
             Array.Resize(ref _frames, _depth * 2);
         ref Frame frame = ref _frames[_depth++];
         frame = default;
         frame.Token = token;
+        frame.Next = tokens[token].Next;
+        frame.IsArray = tokens[token].Kind == JsonTokenType.StartArray;
         frame.State = state;
         frame.Resource = resource;
     }
@@ -375,6 +382,12 @@ internal sealed class DecideWalk : IDisposable
     private void Decide(ReadOnlySpan<byte> json, Span<Token> tokens, int index, FhirProperty property, PlanState state, ref Frame frame)
     {
         ref Token token = ref tokens[index];
+        if (state is { Method: AnonymizationMethod.Keep, Type.Syntax: PrimitiveSyntax.Text } && token is { Kind: JsonTokenType.String, IsEscaped: false })
+        {
+            // Most values: any text is valid and stays; an empty one counts as none.
+            token.Action = token.End - token.Start > 2 ? TokenAction.Copy : TokenAction.Drop;
+            return;
+        }
         if (!token.IsDecided)
             _methods.Decide(json, tokens, index, new ValuePlace(frame.Token, frame.State.Type, property, state, _resources[frame.Resource].Depth), _tree);
         if (token.Operation != Operations.None)
@@ -513,15 +526,28 @@ internal sealed class DecideWalk : IDisposable
     {
         if (text.Length <= 19)
             return false;
-        Span<char> characters = text.Length <= 64 ? stackalloc char[64] : new char[text.Length];
-        characters = characters[..Encoding.UTF8.GetChars(text, characters)];
-        if (!DateTimeOffset.TryParse(characters, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
-            return false;
         token.ArenaStart = Arena.Length;
-        Arena.Append((byte)'"');
-        instant.TryFormat(Arena.GetSpan(64), out int written, InstantFormat, CultureInfo.InvariantCulture);
-        Arena.Advance(written);
-        Arena.Append((byte)'"');
+        bool isUtc = text[^1] == 'Z';
+        ReadOnlySpan<byte> time = text[..^(isUtc ? 1 : 6)];
+        if (FhirDate.IsInstant(text) && time.Length is 19 or (> 20 and <= 27) && !text.EndsWith("-00:00"u8) && text[0] is > (byte)'0' and < (byte)'9')
+        {
+            Arena.Append((byte)'"');
+            Arena.Append(time.Length == 19 ? time : time.TrimEnd((byte)'0').TrimEnd((byte)'.'));
+            Arena.Append(isUtc ? "+00:00\""u8 : text[^6..]);
+            if (!isUtc)
+                Arena.Append((byte)'"');
+        }
+        else
+        {
+            Span<char> characters = text.Length <= 64 ? stackalloc char[64] : new char[text.Length];
+            characters = characters[..Encoding.UTF8.GetChars(text, characters)];
+            if (!DateTimeOffset.TryParse(characters, CultureInfo.InvariantCulture, DateTimeStyles.None, out DateTimeOffset instant))
+                return false;
+            Arena.Append((byte)'"');
+            instant.TryFormat(Arena.GetSpan(64), out int written, InstantFormat, CultureInfo.InvariantCulture);
+            Arena.Advance(written);
+            Arena.Append((byte)'"');
+        }
         token.ArenaLength = Arena.Length - token.ArenaStart;
         return true;
     }

@@ -81,6 +81,16 @@ internal readonly ref struct FhirDate
         return age > 89;
     }
 
+    /// <summary>Writes a number with leading zeros.</summary>
+    public static void WriteDigits(int number, Span<byte> digits)
+    {
+        for (int i = digits.Length - 1; i >= 0; i--)
+        {
+            digits[i] = (byte)('0' + number % 10);
+            number /= 10;
+        }
+    }
+
     private static bool TryNumber(ReadOnlySpan<byte> text, int start, int length, out int value)
     {
         value = 0;

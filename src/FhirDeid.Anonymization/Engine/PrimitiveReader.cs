@@ -53,10 +53,12 @@ internal sealed class PrimitiveReader
     /// <param name="token">The value.</param>
     /// <param name="type">Its primitive type.</param>
     /// <param name="text">Its text, without quotes and escapes; empty where the value counts as none.</param>
+    /// <param name="date">The date, where the type has one.</param>
     /// <returns>Whether the bytes are already what is to be written; otherwise <see cref="WriteCanonical"/> writes them.</returns>
     /// <exception cref="ResourceException">It does not parse for its type.</exception>
-    public bool Read(ReadOnlySpan<byte> json, in Token token, FhirType type, out ReadOnlySpan<byte> text)
+    public bool Read(ReadOnlySpan<byte> json, in Token token, FhirType type, out ReadOnlySpan<byte> text, out FhirDate date)
     {
+        date = default;
         bool isString = token.Kind == JsonTokenType.String;
         text = isString ? Unescape(json, token) : json[token.Start..token.End];
         if (text.IsEmpty)
@@ -69,8 +71,13 @@ internal sealed class PrimitiveReader
             PrimitiveSyntax.Decimal => !isString && text.Length <= 28 && text[0] is >= (byte)'0' and <= (byte)'9' && text.IndexOfAny((byte)'e', (byte)'E') < 0,
             _ => true,
         };
-        // A JSON number of so few digits is a decimal.
-        bool isValid = type.Syntax == PrimitiveSyntax.Decimal && isCanonical || IsValid(text, type.Syntax);
+        bool isValid = type.Syntax switch
+        {
+            PrimitiveSyntax.Date or PrimitiveSyntax.DateTime => FhirDate.TryParse(text, allowTime: type.Syntax == PrimitiveSyntax.DateTime, out date),
+            // A JSON number of so few digits is a decimal.
+            PrimitiveSyntax.Decimal when isCanonical => true,
+            _ => IsValid(text, type.Syntax),
+        };
         if (needsString && !isString || !isValid)
             throw new ResourceException($"a value is not a FHIR {type.Name}");
         return isCanonical;

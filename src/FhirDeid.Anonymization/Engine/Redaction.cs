@@ -24,13 +24,14 @@ internal sealed class Redaction(AnonymizationConfiguration configuration)
 
     /// <summary>The year of a date or dateTime, or nothing.</summary>
     /// <returns>Whether a year was written, as a JSON string.</returns>
-    public bool TryYear(ReadOnlySpan<byte> text, DateOnly today, Arena arena)
+    public bool TryYear(FhirDate date, DateOnly today, Arena arena)
     {
-        if (!configuration.PartialDates || !FhirDate.TryParse(text, allowTime: true, out FhirDate date) || date.IsOver89(today))
+        if (!configuration.PartialDates || date.IsOver89(today))
             return false;
-        arena.Append((byte)'"');
-        arena.Append(text[..4]);
-        arena.Append((byte)'"');
+        Span<byte> year = arena.GetSpan("\"yyyy\"".Length);
+        year[0] = year[5] = (byte)'"';
+        FhirDate.WriteDigits(date.Year, year.Slice(1, 4));
+        arena.Advance("\"yyyy\"".Length);
         return true;
     }
 

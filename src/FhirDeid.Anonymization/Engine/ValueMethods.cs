@@ -51,13 +51,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
         ref Token token = ref tokens[index];
         PlanState state = place.State;
         token.IsDecided = true;
-        if (state is { Method: AnonymizationMethod.Keep, Type.Syntax: PrimitiveSyntax.Text } && token is { Kind: JsonTokenType.String, IsEscaped: false })
-        {
-            // Most values: any text is valid and stays; an empty one counts as none.
-            token.Action = token.End - token.Start > 2 ? TokenAction.Copy : TokenAction.Drop;
-            return;
-        }
-        bool isCanonical = Primitives.Read(json, token, state.Type, out ReadOnlySpan<byte> text);
+        bool isCanonical = Primitives.Read(json, token, state.Type, out ReadOnlySpan<byte> text, out FhirDate date);
         if (text.IsEmpty)
         {
             token.Action = TokenAction.Drop;
@@ -74,7 +68,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
                 isKept = true;
                 break;
             case AnonymizationMethod.Redact:
-                isWritten = Redact(json, tokens, text, ref token, place, out isKept);
+                isWritten = Redact(json, tokens, text, date, ref token, place, out isKept);
                 break;
             case AnonymizationMethod.CryptoHash when state.Type.Syntax == PrimitiveSyntax.Text:
                 token.Operation = Operations.CryptoHash;
@@ -84,7 +78,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
                     _hash.WriteValue(text, Arena);
                 break;
             case AnonymizationMethod.DateShift:
-                isWritten = Shift(json, tokens, text, ref token, place, tree, ref start);
+                isWritten = Shift(json, tokens, date, ref token, place, tree, ref start);
                 break;
             case AnonymizationMethod.Substitute:
                 token.Operation = Operations.Substitute;
@@ -154,7 +148,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
     }
 
     /// <summary>Redacts a value; returns whether anything of it stays.</summary>
-    private bool Redact(ReadOnlySpan<byte> json, Span<Token> tokens, ReadOnlySpan<byte> text, ref Token token, in ValuePlace place, out bool isKept)
+    private bool Redact(ReadOnlySpan<byte> json, Span<Token> tokens, ReadOnlySpan<byte> text, FhirDate date, ref Token token, in ValuePlace place, out bool isKept)
     {
         isKept = false;
         string name = place.Property.Name;
@@ -166,16 +160,15 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
         token.Operation = Operations.Redact;
         // An instant cannot be a year: one that a rule names goes, and meta.lastUpdated always; within a larger redacted element its year stays, as the service has it.
         if (place.State.Type.Name is "date" or "dateTime" || place.State is { Type.Name: "instant", IsMatched: false } && place.ParentType.Name != "Meta")
-            return _redaction.TryYear(text, _today, Arena);
+            return _redaction.TryYear(date, _today, Arena);
         if (place.ParentType.Name == "Age" && name is "value" or "unit" or "system" or "code")
             return isKept = KeepsAge(json, tokens, place.Parent, out bool isInYears) && (name == "value" || !isInYears && Redaction.IsUnit(name, Primitives.Text(json, token)));
         return false;
     }
 
     /// <summary>Shifts a date; returns whether anything of it stays. What has no day, or who is over 89, is redacted.</summary>
-    private bool Shift(ReadOnlySpan<byte> json, Span<Token> tokens, ReadOnlySpan<byte> text, ref Token token, in ValuePlace place, CurrentTree tree, ref int start)
+    private bool Shift(ReadOnlySpan<byte> json, Span<Token> tokens, FhirDate date, ref Token token, in ValuePlace place, CurrentTree tree, ref int start)
     {
-        FhirDate.TryParse(text, allowTime: true, out FhirDate date);
         if (date.Day > 0 && !date.IsOver89(_today))
         {
             int days = _dateShift.Days ?? Days(json, tokens, place, tree);
@@ -188,7 +181,7 @@ internal sealed class ValueMethods(AnonymizationPlan plan, AnonymizationConfigur
             }
         }
         token.Operation = Operations.Redact;
-        return date.Day == 0 && _redaction.TryYear(text, _today, Arena);
+        return date.Day == 0 && _redaction.TryYear(date, _today, Arena);
     }
 
     /// <summary>Days by which dates of a document move under a rule: by the document's id, as the rules before have left it.</summary>

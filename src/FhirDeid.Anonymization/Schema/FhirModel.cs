@@ -5,7 +5,7 @@ namespace FhirDeid.Anonymization.Schema;
 /// <summary>The FHIR R4 model: every type with its elements, read once from the embedded table.</summary>
 internal sealed class FhirModel
 {
-    private const int ResourceBuckets = 256;
+    private const int ResourceBucketBits = 8;
     private static readonly Lazy<FhirModel> Loaded = new(Load);
     private readonly Dictionary<string, FhirType> _types;
     private readonly FhirType[][] _resourceBuckets;
@@ -13,8 +13,8 @@ internal sealed class FhirModel
     private FhirModel(Dictionary<string, FhirType> types)
     {
         _types = types;
-        ILookup<int, FhirType> resources = types.Values.Where(t => t.Kind == FhirTypeKind.Resource).ToLookup(t => Bucket(t.Utf8Name));
-        _resourceBuckets = [.. Enumerable.Range(0, ResourceBuckets).Select(bucket => resources[bucket].ToArray())];
+        ILookup<int, FhirType> resources = types.Values.Where(t => t.Kind == FhirTypeKind.Resource).ToLookup(t => NameKey.Of(t.Utf8Name).Bucket(ResourceBucketBits));
+        _resourceBuckets = [.. Enumerable.Range(0, 1 << ResourceBucketBits).Select(bucket => resources[bucket].ToArray())];
         Types = [.. types.Values.OrderBy(t => t.Index)];
         ResourceNames = [.. Types.Where(t => t.Kind == FhirTypeKind.Resource).Select(t => t.Name)];
     }
@@ -28,12 +28,10 @@ internal sealed class FhirModel
     /// <summary>Finds a type by name, or a nested one by path.</summary>
     public FhirType? Find(string id) => _types.GetValueOrDefault(id);
 
-    private static int Bucket(ReadOnlySpan<byte> name) => FhirType.Hash(name) & (ResourceBuckets - 1);
-
     /// <summary>Finds a resource type by its UTF-8 name.</summary>
     public FhirType? FindResource(ReadOnlySpan<byte> name)
     {
-        foreach (FhirType type in _resourceBuckets[Bucket(name)])
+        foreach (FhirType type in _resourceBuckets[NameKey.Of(name).Bucket(ResourceBucketBits)])
         {
             if (name.SequenceEqual(type.Utf8Name))
                 return type;

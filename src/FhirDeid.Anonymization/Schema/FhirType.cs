@@ -33,7 +33,8 @@ internal enum PrimitiveSyntax
 internal sealed class FhirType(int index, string id, string name, FhirTypeKind kind)
 {
     private FhirProperty[] _properties = [];
-    private FhirProperty?[] _buckets = [];
+    private FhirProperty?[] _buckets = [null, null];
+    private int _bucketBits = 1;
 
     /// <summary>Position in the model.</summary>
     public int Index { get; } = index;
@@ -74,9 +75,10 @@ internal sealed class FhirType(int index, string id, string name, FhirTypeKind k
     /// <returns>The property, or null where the type has none of that name.</returns>
     public FhirProperty? Find(ReadOnlySpan<byte> jsonName)
     {
-        for (FhirProperty? property = _buckets[Hash(jsonName) & (_buckets.Length - 1)]; property is not null; property = property.NextInBucket)
+        NameKey key = NameKey.Of(jsonName);
+        for (FhirProperty? property = _buckets[key.Bucket(_bucketBits)]; property is not null; property = property.NextInBucket)
         {
-            if (property.Utf8Name.AsSpan().SequenceEqual(jsonName))
+            if (property.Key == key && (key.IsWhole || property.Utf8Name.AsSpan().SequenceEqual(jsonName)))
                 return property;
         }
         return null;
@@ -85,18 +87,15 @@ internal sealed class FhirType(int index, string id, string name, FhirTypeKind k
     internal void SetProperties(FhirProperty[] properties)
     {
         _properties = properties;
-        _buckets = new FhirProperty[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(properties.Length, 1) * 2)];
+        _bucketBits = System.Numerics.BitOperations.Log2((uint)properties.Length * 2 + 1) + 1;
+        _buckets = new FhirProperty[1 << _bucketBits];
         foreach (FhirProperty property in properties)
         {
-            ref FhirProperty? bucket = ref _buckets[Hash(property.Utf8Name) & (_buckets.Length - 1)];
+            ref FhirProperty? bucket = ref _buckets[property.Key.Bucket(_bucketBits)];
             property.NextInBucket = bucket;
             bucket = property;
         }
     }
-
-    /// <summary>A hash of a UTF-8 name that keeps the names of R4 well apart.</summary>
-    internal static int Hash(ReadOnlySpan<byte> name) =>
-        name.IsEmpty ? 0 : name.Length * 37 + name[0] * 3 + name[^1] * 17 + name[name.Length / 2] * 7;
 
     public override string ToString() => Id;
 }
@@ -114,6 +113,8 @@ internal sealed class FhirProperty(int index, int element, string name, string j
     public string Name { get; } = name;
 
     public byte[] Utf8Name { get; } = System.Text.Encoding.UTF8.GetBytes(jsonName);
+
+    public NameKey Key { get; } = NameKey.Of(System.Text.Encoding.UTF8.GetBytes(jsonName));
 
     /// <summary>Type of the element, or null where it holds a resource of any type.</summary>
     public FhirType? Type { get; } = type;
