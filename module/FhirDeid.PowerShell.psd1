@@ -47,6 +47,7 @@
     AliasesToExport      = @('Start-FhirExport')
     VariablesToExport    = @()
     FormatsToProcess     = @('FhirDeid.PowerShell.format.ps1xml')
+    TypesToProcess       = @('FhirDeid.PowerShell.types.ps1xml')
     PrivateData          = @{
         PSData = @{
             Tags       = @('FHIR', 'Azure', 'HealthDataServices', 'DeIdentification', 'Anonymization', 'HIPAA', 'BulkData', 'PSEdition_Core')

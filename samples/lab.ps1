@@ -76,7 +76,7 @@ try {
     $files = $export | Receive-FhirExport -Destination $Destination
     $files
     # The same rules run here too, on files. True: they give the same bytes as the service.
-    $local = Invoke-FhirDeid -Path "$work/raw/Patient.ndjson" -Destination "$work/local" -Configuration $config -PassThru
+    $local = Invoke-FhirDeid -Path "$work/raw/Patient.ndjson" -Destination "$work/local" -Config $config -PassThru
     $received = $files | Where-Object ResourceType -eq Patient
     $local.Sha256 -eq $received.Sha256
     # Some elements of one patient.

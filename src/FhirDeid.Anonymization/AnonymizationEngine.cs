@@ -11,13 +11,14 @@ public sealed class AnonymizationEngine : IAnonymization
     /// <inheritdoc/>
     public AnonymizationConfig Parse(string json, string name)
     {
-        AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
+        AnonymizationConfiguration configuration = ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
+        ConfigurationReader.RefuseErrors(findings);
         return new AnonymizationConfig(json)
         {
             Name = name,
             FhirVersion = configuration.FhirVersion,
             ProcessingErrors = configuration.SkipsFailures ? "skip" : "raise",
-            Rules = [.. configuration.Rules.Select(rule => new AnonymizationRule { Number = rule.Number, Path = rule.Path, Method = rule.Method.Name() })],
+            Rules = [.. configuration.Rules.Select(Rule)],
             Parameters = new AnonymizationParameters
             {
                 HasCryptoHashKey = configuration.CryptoHashKey.Length > 0,
@@ -28,8 +29,28 @@ public sealed class AnonymizationEngine : IAnonymization
                 EnablePartialZipCodesForRedact = configuration.PartialZipCodes,
                 RestrictedZipCodeTabulationAreas = [.. configuration.RestrictedZipCodeAreas],
             },
-            Warnings = [.. ConfigurationLint.Ignored(json, configuration)],
+            Warnings = [.. ConfigurationLint.Ignored(configuration, findings)],
         };
+    }
+
+    private static AnonymizationRule Rule(ConfigurationRule rule)
+    {
+        AnonymizationRule shown = new()
+        {
+            Number = rule.Number,
+            Path = rule.Path,
+            Method = rule.Method == AnonymizationMethod.Unknown ? rule.UnknownMethod : rule.Method.Name(),
+            ReplaceWith = rule.ReplaceWithObject?.GetRawText() ?? rule.ReplaceWith,
+        };
+        if (rule.Noise is { } noise)
+            (shown.Span, shown.RangeType, shown.RoundTo) = (noise.Span, noise.IsProportional ? "proportional" : "fixed", noise.RoundTo);
+        if (rule.Method == AnonymizationMethod.Generalize)
+        {
+            (shown.Cases, shown.OtherValues) = ([], rule.KeepsOtherValues ? "keep" : "redact");
+            foreach ((string condition, string value) in rule.Cases)
+                shown.Cases[condition] = value;
+        }
+        return shown;
     }
 
     /// <inheritdoc/>

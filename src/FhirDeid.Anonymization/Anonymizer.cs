@@ -47,7 +47,7 @@ public sealed class Anonymizer : IDisposable
     internal static Anonymizer Create(string json, string? path, TimeProvider clock)
     {
         AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
-        return new Anonymizer(configuration, new AnonymizationPlan(configuration), ScopeName(configuration, path), DateOnly.FromDateTime(clock.GetLocalNow().DateTime), []);
+        return new Anonymizer(configuration, new AnonymizationPlan(configuration, clock), ScopeName(configuration, path), DateOnly.FromDateTime(clock.GetLocalNow().DateTime), []);
     }
 
     private static byte[] ScopeName(AnonymizationConfiguration configuration, string? path) => Encoding.UTF8.GetBytes(configuration.DateShiftScope switch

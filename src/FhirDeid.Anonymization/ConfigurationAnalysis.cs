@@ -1,4 +1,5 @@
 using System.Text;
+using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Coverage;
 using FhirDeid.Anonymization.Difference;
 using FhirDeid.Anonymization.Lint;
@@ -34,8 +35,11 @@ public sealed class ConfigurationAnalysis : IAnonymizationAnalysis
     };
 
     /// <inheritdoc/>
-    public IReadOnlyList<AnonymizationCoverage> Cover(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation) =>
-        ConfigurationCoverage.Of(json, resourceTypes, samples, cancellation);
+    public Task<IReadOnlyList<AnonymizationCoverage>> CoverAsync(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation) =>
+        ConfigurationCoverage.OfAsync(json, resourceTypes, samples, cancellation);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<FhirResourceText> ReadAsync(string path, CancellationToken cancellation) => ResourceFile.ReadAsync(path, cancellation);
 
     /// <inheritdoc/>
     public IReadOnlyList<AnonymizationConfigDifference> Compare(string reference, string difference) => ConfigurationDifference.Of(reference, difference);

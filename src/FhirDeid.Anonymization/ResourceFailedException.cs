@@ -24,4 +24,12 @@ public sealed class ResourceFailedException : FhirDeidException
 
     /// <summary>Method of that rule, as the configuration reference names it.</summary>
     public string? Method { get; }
+
+    /// <summary>The failure, with the place of its resource.</summary>
+    /// <param name="path">Full path or URL of the file; empty for a resource from the pipeline.</param>
+    /// <param name="line">Line of the file; 0 where the file is one resource.</param>
+    internal DeidentificationFailure At(string path, long line) => new()
+    {
+        Path = path, Line = line, ResourceType = ResourceType ?? "", Rule = Rule, Method = Method ?? "", Reason = Reason,
+    };
 }

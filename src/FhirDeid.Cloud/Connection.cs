@@ -239,7 +239,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         if (!allowed && export.DeidentifyLocally)
         {
             throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError, $"Export {export.JobId} was asked for without de-identification: its files hold identified data.",
-                "Give the configuration to receive it with: Receive-FhirExport -AnonymizationConfig.", export.StatusUri);
+                "Give the configuration to receive it with: Receive-FhirExport -Config.", export.StatusUri);
         }
         if (!allowed && (export.Status == FhirExportStatus.NotDeidentified || !ExportManifest.Confirms(export)))
         {

@@ -337,6 +337,25 @@ public sealed class BulkAgainTests : BulkTest
     }
 
     [Fact]
+    public async Task A_link_is_done_again_when_what_it_leads_to_changes()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("Links need a privilege on Windows.");
+        string target = Path.Combine(Folder, "target"), link = Path.Combine(Folder, "link");
+        await File.WriteAllTextAsync(target, Patients(3), Stop);
+        File.CreateSymbolicLink(link, target);
+        File.CreateSymbolicLink(Input, link);
+        Assert.Equal(3, (await Run()).Resources);
+        Assert.True((await Run()).Skipped);
+
+        await File.AppendAllTextAsync(target, Patients(1), Stop);
+        Assert.Equal(new FileInfo(target).Length, _engine.Files(Input, "/")[0].Length);
+        Assert.Equal((4, false), ((await Run()) is var longer ? longer.Resources : 0, longer.Skipped));
+        File.SetLastWriteTimeUtc(target, File.GetLastWriteTimeUtc(target).AddSeconds(1));
+        Assert.False((await Run()).Skipped);
+    }
+
+    [Fact]
     public async Task A_note_that_nobody_can_read_makes_a_file_be_done_again()
     {
         await File.WriteAllTextAsync(Input, Patients(3), Stop);

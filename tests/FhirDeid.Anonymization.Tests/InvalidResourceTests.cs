@@ -108,6 +108,18 @@ public sealed class InvalidResourceTests
     }
 
     [Fact]
+    public void More_than_33_554_432_values_are_refused()
+    {
+        if (Environment.GetEnvironmentVariable("FHIRDEID_LONG") != "1")
+            Assert.Skip("Takes five gigabytes of memory: FHIRDEID_LONG=1 runs it.");
+        string resource = $$"""{"resourceType":"Patient","name":[{{string.Join(',', Enumerable.Repeat('0', 1 << 25))}}]}""";
+
+        ResourceFailedException error = Assert.Throws<ResourceFailedException>(() => Engine.Run(Config, resource));
+
+        Assert.Equal("it holds more than 33,554,432 JSON values", error.Reason);
+    }
+
+    [Fact]
     public void An_engine_goes_on_after_a_failure()
     {
         using Anonymizer anonymizer = Anonymizer.Create(Config, null, Engine.Clock);

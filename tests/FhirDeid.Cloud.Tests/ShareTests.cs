@@ -70,10 +70,10 @@ public sealed class ShareTests : IAsyncLifetime
 
         ExportSasToken link = await ShareAsync();
 
-        System.Collections.Specialized.NameValueCollection query = HttpUtility.ParseQueryString(link.Uri!.Query);
+        System.Collections.Specialized.NameValueCollection query = HttpUtility.ParseQueryString(link.GetUri()!.Query);
         Assert.Equal(("c", "rl", "https", null), (query["sr"], query["sp"], query["spr"], query["sip"]));
-        Assert.Equal(link.Token, link.Uri.Query.TrimStart('?'));
-        Assert.Equal($"{_service.BlobBase}/research", link.Uri.GetLeftPart(UriPartial.Path));
+        Assert.Equal(link.GetToken(), link.GetUri()!.Query.TrimStart('?'));
+        Assert.Equal($"{_service.BlobBase}/research", link.GetUri()!.GetLeftPart(UriPartial.Path));
         Assert.Equal((StandIn.Account, "research", "", "rl", "", "signer"), (link.StorageAccountName, link.Container, link.Blob, link.Permission, link.IPAddressRange, link.SignedBy));
         Assert.InRange(link.StartsOn, before.AddMinutes(-16), DateTimeOffset.UtcNow.AddMinutes(-15));
         Assert.Equal(TimeSpan.FromDays(7), link.ExpiresOn - link.StartsOn);
@@ -105,8 +105,8 @@ public sealed class ShareTests : IAsyncLifetime
     {
         ExportSasToken link = await ShareAsync(request => (request.Blob, request.Permission) = (File["research/".Length..], ["r"]));
 
-        Assert.Equal($"{_service.BlobBase}/{File}", link.Uri!.GetLeftPart(UriPartial.Path));
-        Assert.Equal("b", HttpUtility.ParseQueryString(link.Token)["sr"]);
+        Assert.Equal($"{_service.BlobBase}/{File}", link.GetUri()!.GetLeftPart(UriPartial.Path));
+        Assert.Equal("b", HttpUtility.ParseQueryString(link.GetToken())["sr"]);
         Assert.DoesNotContain(BlobRequests, r => r.Target.Contains("comp=list", StringComparison.Ordinal));
     }
 
@@ -118,7 +118,7 @@ public sealed class ShareTests : IAsyncLifetime
     {
         ExportSasToken link = await ShareAsync(request => request.IPAddressRange = range);
 
-        Assert.Equal(sip, HttpUtility.ParseQueryString(link.Token)["sip"]);
+        Assert.Equal(sip, HttpUtility.ParseQueryString(link.GetToken())["sip"]);
         Assert.Equal(range, link.IPAddressRange);
         // The signature is made over a text that has the range, the terms and the protocol in it: with another range it is another one.
         BlobSasBuilder builder = new(BlobContainerSasPermissions.Read | BlobContainerSasPermissions.List, link.ExpiresOn)
@@ -129,7 +129,7 @@ public sealed class ShareTests : IAsyncLifetime
             Protocol = SasProtocol.Https,
             IPRange = SasIPRange.Parse(sip),
         };
-        string signature = HttpUtility.ParseQueryString(link.Token)["sig"]!;
+        string signature = HttpUtility.ParseQueryString(link.GetToken())["sig"]!;
         Assert.Equal(signature, HttpUtility.ParseQueryString(Sign(builder, link, out string stringToSign))["sig"]);
         string[] fields = stringToSign.Split('\n');
         Assert.Equal(["rl", $"{link.StartsOn:yyyy-MM-ddTHH:mm:ss}Z", $"{link.ExpiresOn:yyyy-MM-ddTHH:mm:ss}Z", $"/blob/{StandIn.Account}/research", "signer", "tenant"], fields[..6]);

@@ -251,7 +251,7 @@ public sealed class DataCommandTests : IDisposable
     {
         (Collection<PSObject> output, PSDataStreams streams) = Try("$a | New-ExportSasToken -Verbose -Debug -ExpiresIn 1:00:00", Completed());
 
-        Assert.Contains(Secret, Assert.IsType<ExportSasToken>(Assert.Single(output).BaseObject).Uri!.AbsoluteUri, StringComparison.Ordinal);
+        Assert.Contains(Secret, Assert.IsType<ExportSasToken>(Assert.Single(output).BaseObject).GetUri()!.AbsoluteUri, StringComparison.Ordinal);
         Assert.Contains("sig=***&sp=rl", output[0].ToString(), StringComparison.Ordinal);
         Assert.Contains(streams.Verbose, message => message.Message.Contains("sig=***", StringComparison.Ordinal));
         Assert.DoesNotContain(Secret, output[0] + string.Concat(streams.Verbose) + string.Concat(streams.Debug) + string.Concat(streams.Warning) + string.Concat(streams.Progress), StringComparison.Ordinal);

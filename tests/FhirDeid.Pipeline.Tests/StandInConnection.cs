@@ -127,10 +127,8 @@ internal sealed class StandInConnection : IFhirDeidConnection
     public Task<ExportSasToken> CreateSasTokenAsync(ExportSasRequest request, CancellationToken cancellation)
     {
         Shared.Add(request);
-        return Task.FromResult(new ExportSasToken
+        return Task.FromResult(new ExportSasToken(new Uri($"https://labexports.example/{request.Container}?sv=1&sig=c2VjcmV0&sp=rl"))
         {
-            Uri = new Uri($"https://labexports.example/{request.Container}?sv=1&sig=c2VjcmV0&sp=rl"),
-            Token = "sv=1&sig=c2VjcmV0&sp=rl",
             Container = request.Container,
             ExpiresOn = request.ExpiresOn ?? DateTimeOffset.UtcNow.AddDays(7),
         });

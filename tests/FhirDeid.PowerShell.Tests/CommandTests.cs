@@ -216,7 +216,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("[FhirDeid.PublishedAnonymizationConfig]@{ ConfigName = 'a.json'; ConfigETag = 'x'; ConfigSha256 = 'y' }", "ConfigName", "ConfigETag", "a.json")]
     [InlineData("[FhirDeid.FhirExport]@{ JobId = '17'; Status = 'CompletedWithErrors'; Container = 'research'; Output = @([FhirDeid.FhirExportFile]@{ Type = 'Patient' }) }", "JobId", "17", "CompletedWithErrors", "Files")]
     [InlineData("[FhirDeid.AnonymizationConfigFinding]@{ Severity = 'Warning'; Id = 'PathMatchesNothing'; Line = 17; Rule = 3; Message = 'It matches nothing.' }", "Warning", "17", "3", "PathMatchesNothing", "It matches nothing.")]
-    [InlineData("[FhirDeid.ExportSasToken]@{ Uri = 'https://localhost/research?sv=1&sig=PEM&sp=rl'; Token = 'sv=1&sig=PEM&sp=rl'; Container = 'research'; Permission = 'rl'; SignedBy = 'me' }", "https://localhost/research?sv=1&sig=***&sp=rl", "research", "rl", "me")]
+    [InlineData("$link = [FhirDeid.ExportSasToken]::new('https://localhost/research?sv=1&sig=PEM&sp=rl'); $link.Container = 'research'; $link.Permission = 'rl'; $link.SignedBy = 'me'; $link", "https://localhost/research?sv=1&sig=***&sp=rl", "research", "rl", "me")]
     [InlineData("[FhirDeid.FhirExportFile]@{ Type = 'Patient'; Count = 7; Url = 'https://localhost/a' }", "Patient", "7", "https://localhost/a")]
     [InlineData("[FhirDeid.ReceivedFhirFile]@{ ResourceType = 'Patient'; Count = 7; FullName = '/x/Patient-1.ndjson'; Sha256 = 'abc' }", "Patient", "7", "/x/Patient-1.ndjson")]
     [InlineData("[FhirDeid.DeidentifiedFile]@{ Resources = 7; Failures = 2; FullName = '/x/a.ndjson'; Duration = '00:00:01.5' }", "7", "2", "1.50", "/x/a.ndjson")]

@@ -120,6 +120,45 @@ public sealed class InvokeTests : IDisposable
     }
 
     [Fact]
+    public async Task An_input_that_would_be_replaced_is_one_error_with_a_name()
+    {
+        ErrorRecord folder = await _shell.FailsAsync("FhirDeid.DestinationIsSource", "Invoke-FhirDeid $a/raw $a/raw $a/rules.json", _folder.FullName);
+        Assert.Contains($"{_folder["raw/a.ndjson"]} and 1 more", folder.ToString(), StringComparison.Ordinal);
+
+        Outcome mixed = await _shell.TryAsync("Invoke-FhirDeid $a/raw/a.ndjson, $a/raw/sub/b.json $a/raw $a/rules.json -PassThru", _folder.FullName);
+        Assert.EndsWith("raw/a.ndjson.", Assert.Single(mixed.Errors).ToString(), StringComparison.Ordinal);
+        Assert.Equal(_folder["raw/b.json"], Assert.Single(mixed.Output).Text("FullName"));
+    }
+
+    [Fact]
+    public async Task Paths_may_come_as_text_and_are_not_taken_for_resources()
+    {
+        PSObject[] files = await _shell.RunAllAsync("\"$a/raw/a.ndjson\", \"$a/raw/sub\" | Invoke-FhirDeid -Destination $a/out -Config $a/rules.json -PassThru", _folder.FullName);
+        Assert.Equal([_folder["out/a.ndjson"], _folder["out/b.json"]], files.Select(file => file.Text("FullName")));
+
+        ErrorRecord error = await _shell.FailsAsync("FhirDeid.DestinationRequired", "\"$a/raw/a.ndjson\" | Invoke-FhirDeid -Config $a/rules.json", _folder.FullName);
+        Assert.Contains("raw/a.ndjson", error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_resource_that_is_taken_for_a_path_is_not_quoted()
+    {
+        foreach (string script in (string[])["$b | Invoke-FhirDeid -Destination $a/out -Config $a/rules.json", "Compare-FhirDeidResource -Path $b $a/rules.json", "Invoke-FhirDeid $b $a/out $a/rules.json"])
+        {
+            ErrorRecord error = await _shell.FailsAsync("FhirDeid.PathNotFound", script, _folder.FullName, """{"resourceType":"Patient","name":[{"family":"Lovelace"}]}""");
+            Assert.DoesNotContain("Lovelace", $"{error} {error.Exception} {error.TargetObject}", StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_was_complete_is_told_in_the_view()
+    {
+        await _shell.RunAllAsync("Invoke-FhirDeid $a/raw/a.ndjson $a/out $a/rules.json", _folder.FullName);
+
+        Assert.Matches(@"Failures[\s\S]+Skipped[\s\S]+ 2 +0 +True", await _shell.ShowAsync("Invoke-FhirDeid $a/raw/a.ndjson $a/out $a/rules.json -PassThru", _folder.FullName));
+    }
+
+    [Fact]
     public async Task A_reader_that_has_enough_or_an_error_downstream_leaves_no_partial_file()
     {
         Outcome outcome = await _shell.TryAsync("Invoke-FhirDeid $a/raw $a/out $a/rules.json -PassThru | ForEach-Object { throw 'enough' }", _folder.FullName);
@@ -252,7 +291,9 @@ public sealed class InvokeContainerTests(Lab lab) : IAsyncLifetime
         Assert.Equal("{\"resourceType\":\"Patient\"}\n", await GetAsync(_research, "only.ndjson"));
 
         Outcome same = await _shell.TryAsync("Invoke-FhirDeid -Container $a -DestinationContainer $a -Configuration $b -Force", _raw, lab.Config);
-        Assert.Equal(first.Length, same.Errors.Count(error => error.FullyQualifiedErrorId.StartsWith("FhirDeid.DestinationIsSource,", StringComparison.Ordinal)));
+        ErrorRecord error = Assert.Single(same.Errors);
+        Assert.StartsWith("FhirDeid.DestinationIsSource,", error.FullyQualifiedErrorId, StringComparison.Ordinal);
+        Assert.Contains($" and {first.Length - 1} more.", error.ToString(), StringComparison.Ordinal);
         await _shell.FailsAsync("FhirDeid.ContainerHoldsKeys", "Invoke-FhirDeid -Container $a -DestinationContainer anonymization -Configuration $b", _raw, lab.Config);
         await _shell.FailsAsync("FhirDeid.BlobNotFound", "Invoke-FhirDeid -Container nothing-there -DestinationContainer $a -Configuration $b", _research, lab.Config);
     }

@@ -93,7 +93,7 @@ public sealed class ModuleTests : IDisposable
     {
         Assembly cmdlets = await AssemblyAsync();
         Assembly contracts = (Assembly)(await _shell.RunAsync("[FhirDeid.FhirExport].Assembly")).BaseObject;
-        string[] allowed = ["FhirDeid.PowerShell", "FhirDeid.Contracts", "System.Management.Automation", typeof(object).Assembly.GetName().Name!, typeof(Uri).Assembly.GetName().Name!];
+        string[] allowed = ["FhirDeid.PowerShell", "FhirDeid.Contracts", "System.Management.Automation", typeof(object).Assembly.GetName().Name!, typeof(Uri).Assembly.GetName().Name!, typeof(System.Collections.Specialized.OrderedDictionary).Assembly.GetName().Name!];
 
         foreach (Type type in cmdlets.GetExportedTypes().Concat(contracts.GetExportedTypes()))
         {
@@ -109,7 +109,7 @@ public sealed class ModuleTests : IDisposable
     [Fact]
     public async Task A_link_is_shown_without_its_signature_alone_and_behind_other_objects()
     {
-        const string link = "[FhirDeid.ExportSasToken]@{ Uri = 'https://store.example/research?sp=rl&sig=c2VjcmV0'; Token = 'sp=rl&sig=c2VjcmV0' }";
+        const string link = "[FhirDeid.ExportSasToken]::new('https://store.example/research?sp=rl&sig=c2VjcmV0')";
 
         foreach (string script in (string[])[link, $"[FhirDeid.FhirExport]::new(); {link}", $"[FhirDeid.FhirExport]::new(); [pscustomobject]@{{ Link = {link} }}"])
         {
@@ -119,6 +119,19 @@ public sealed class ModuleTests : IDisposable
             Assert.Contains("https://store.example/research?sp=rl&sig=***", outcome.Text, StringComparison.Ordinal);
             Assert.DoesNotContain("c2VjcmV0", outcome.Text, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task A_link_is_given_by_name_alone_and_converted_or_saved_without_its_signature()
+    {
+        const string link = "[FhirDeid.ExportSasToken]::new('https://store.example/research?sp=rl&sig=c2VjcmV0')";
+        PSObject item = await _shell.RunAsync(link);
+
+        Assert.Equal("https://store.example/research?sp=rl&sig=c2VjcmV0 sp=rl&sig=c2VjcmV0", (await _shell.RunAsync($"$l = {link}; \"$($l.Uri) $($l.Token)\"")).ToString());
+        Assert.Equal("https://store.example/research?sp=rl&sig=c2VjcmV0", (await _shell.RunAsync($$"""function Take { param([Parameter(ValueFromPipelineByPropertyName)][uri] $Uri) process { "$Uri" } } {{link}} | Take""")).ToString());
+        string saved = PSSerializer.Serialize(item);
+        Assert.Contains("sig=***", saved, StringComparison.Ordinal);
+        Assert.DoesNotContain("c2VjcmV0", saved + string.Concat(item.Properties.Select(property => property.Value)) + System.Text.Json.JsonSerializer.Serialize(item.BaseObject, item.BaseObject.GetType()), StringComparison.Ordinal);
     }
 
     [Fact]

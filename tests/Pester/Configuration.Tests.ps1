@@ -43,6 +43,28 @@ Describe 'Configuration files' {
         $config | Test-AnonymizationConfig -Quiet | Should -BeTrue
     }
 
+    It 'are taken as objects, paths and JSON text alike' {
+        $json = Get-Content "$TestDrive/study.json" -Raw
+        foreach ($given in $config, "$TestDrive/study.json", (Get-Item "$TestDrive/study.json"), $json) {
+            ($given | Add-AnonymizationRule Patient.gender redact -Before 1).Rules.Count | Should -Be ($config.Rules.Count + 1)
+            Test-AnonymizationConfig -Config $given -Quiet | Should -BeTrue
+            Compare-AnonymizationConfig $config $given | Should -BeNullOrEmpty
+            ('{"resourceType":"Patient","gender":"male"}' | Compare-FhirDeidResource -Config $given -WarningAction SilentlyContinue) | Should -BeNullOrEmpty
+            '{"resourceType":"Patient","gender":"male"}' | Invoke-FhirDeid -Config $given | Should -Be '{"resourceType":"Patient","gender":"male"}'
+        }
+        { Export-AnonymizationConfig -Config "$TestDrive/stduy.json" "$TestDrive/x.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.FileUnreadable,*'
+    }
+
+    It 'have one name as parameters' {
+        $cmdlets = Get-Command -Module FhirDeid.PowerShell | Where-Object { $_.Parameters.Values.ParameterType.Name -contains 'AnonymizationConfigArgument' }
+        $cmdlets.Count | Should -BeGreaterThan 8
+        $cmdlets | Where-Object { -not $_.Parameters.ContainsKey('Config') } | ForEach-Object Name | Should -Be 'Compare-AnonymizationConfig'
+    }
+
+    It 'of a template have no finding' {
+        foreach ($template in 'SafeHarbor', 'LimitedDataSet', 'RedactAll') { New-AnonymizationConfig $template | Test-AnonymizationConfig | Should -BeNullOrEmpty }
+    }
+
     It 'that are unsound are not imported' {
         Set-Content "$TestDrive/incomplete.json" '{ "fhirPathRules": [ { "path": "Patient.name" } ] }'
         { Import-AnonymizationConfig "$TestDrive/incomplete.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.ConfigInvalid,*'
@@ -73,6 +95,28 @@ Describe 'Configurations in the pipeline' {
         $null = New-AnonymizationConfig SafeHarbor | Add-AnonymizationRule Patient.maritalStatus.text keep -Before Resource -WarningVariable early
         $late | Should -Match 'never decides'
         $early | Should -BeNullOrEmpty
+    }
+
+    It 'show what their rules do, in the form that they are written by' {
+        $cases = [ordered]@{ '$this < @1950' = '@1940'; '$this < @2000' = '@1975' }
+        $written = New-AnonymizationConfig Empty |
+            Add-AnonymizationRule "nodesByType('Extension')" redact |
+            Add-AnonymizationRule Patient.birthDate generalize -Cases $cases -OtherValues keep |
+            Add-AnonymizationRule Patient.gender substitute -ReplaceWith unknown |
+            Add-AnonymizationRule Patient.name substitute -ReplaceWith @{ text = 'x' } |
+            Add-AnonymizationRule Observation.value perturb -Span 0.1 -RangeType proportional |
+            Set-AnonymizationParameter -ProcessingErrors skip
+        $written.ProcessingErrors | Should -Be 'skip'
+        ($written.ToJson() | ConvertFrom-Json).processingErrors | Should -Be 'skip'
+        $rules = $written.Rules
+        "$($rules[1].Cases.Keys)" | Should -Be "$($cases.Keys)"
+        $rules[1].Cases['$this < @2000'] | Should -Be '@1975'
+        $rules[1].OtherValues | Should -Be 'keep'
+        $rules[2].ReplaceWith | Should -Be 'unknown'
+        ($rules[3].ReplaceWith | ConvertFrom-Json).text | Should -Be 'x'
+        "$($rules[4].Span) $($rules[4].RangeType) $($rules[4].RoundTo)" | Should -Be '0.1 proportional 2'
+        $rules[0].Cases | Should -BeNullOrEmpty
+        (New-AnonymizationConfig Empty | Add-AnonymizationRule Patient.birthDate generalize -Cases $rules[1].Cases -WarningAction SilentlyContinue).Rules[0].Cases.Count | Should -Be 2
     }
 
     It 'show no key' {
@@ -121,10 +165,37 @@ Describe 'What configurations do' {
         ($elements | Where-Object Path -eq 'Patient.birthDate').Effect | Should -Be 'Removed'
     }
 
+    It 'is not told of data without -Coverage' {
+        { $config | Test-AnonymizationConfig -SampleData "$TestDrive/raw" } | Should -Throw -ErrorId 'FhirDeid.CoverageRequired,*'
+        $null = New-Item "$TestDrive/nothing" -ItemType Directory
+        { $config | Test-AnonymizationConfig -Coverage -SampleData "$TestDrive/nothing" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.FileNotFound,*'
+    }
+
+    It 'is shown for folders and packed files' {
+        $packed = [IO.Compression.GZipStream]::new([IO.File]::Create("$TestDrive/Patient.ndjson.gz"), [IO.Compression.CompressionLevel]::Optimal)
+        try { $packed.Write([IO.File]::ReadAllBytes("$TestDrive/raw/Patient.ndjson")) } finally { $packed.Dispose() }
+        $plain = Compare-FhirDeidResource -Path "$TestDrive/raw/Patient.ndjson" $config -WarningAction SilentlyContinue
+        $unpacked = Get-Item "$TestDrive/Patient.ndjson.gz" | Compare-FhirDeidResource $config -WarningAction SilentlyContinue
+        "$($unpacked.Path)" | Should -Be "$($plain.Path)"
+        $all = Get-Item "$TestDrive/raw" | Compare-FhirDeidResource $config -WarningAction SilentlyContinue
+        ($all.ResourceType | Sort-Object -Unique).Count | Should -Be (Get-ChildItem "$TestDrive/raw/*.ndjson").Count
+    }
+
+    It 'is not told of a sample that nobody has seen' {
+        Compare-FhirDeidResource -Path "$TestDrive/none.ndjson" $config -ErrorVariable missing -WarningVariable idle -ErrorAction SilentlyContinue -WarningAction SilentlyContinue
+        $missing.FullyQualifiedErrorId | Should -BeLike 'FhirDeid.PathNotFound,*'
+        $idle | Should -BeNullOrEmpty
+        '{"resourceType":"Patient","gender":"male"}', '{"resourceType":"Patient","secret":1}' | Compare-FhirDeidResource $config -ErrorVariable invalid -ErrorAction SilentlyContinue -WarningAction SilentlyContinue
+        "$invalid" | Should -BeLike 'Resource 2 of the pipeline: Patient: *'
+        "$TestDrive/raw" | Compare-FhirDeidResource $config -ErrorVariable path -ErrorAction SilentlyContinue
+        $path.FullyQualifiedErrorId | Should -BeLike 'FhirDeid.ResourceExpected,*'
+    }
+
     It 'is shown value by value' {
         $changes = Get-Content "$TestDrive/raw/Patient.ndjson" | Compare-FhirDeidResource "$TestDrive/study-8.json" -WarningVariable idle -WarningAction SilentlyContinue
         $changes | Where-Object { $_.Path -eq 'Patient.birthDate' -and $_.After } | Should -BeNullOrEmpty
         $changes.Path | Should -Contain 'Patient.birthDate'
+        ($changes | Where-Object Path -eq 'Patient.meta.security[0]').Before | Should -BeNullOrEmpty
         "$idle" | Should -Match 'nothing in the sample: 1'
         $changes | Out-String | Should -Match 'Resource: Patient/'
         (Get-Item "$TestDrive/raw/Patient.ndjson" | Compare-FhirDeidResource $config -Summary).Count | Should -Be $config.Rules.Count
@@ -159,6 +230,12 @@ Describe 'Published configurations' {
         $listed.ConfigETag | Should -Be $published.ConfigETag
         $listed.ConfigSha256 | Should -Be $config.Sha256
         (Get-AnonymizationConfig SafeHarbor.json | Start-FhirDeidExport -Container research | Wait-FhirExport).Status | Should -Be 'Completed'
+    }
+
+    It 'are published from a path' {
+        $config | Export-AnonymizationConfig "$TestDrive/study-9.json"
+        (Publish-AnonymizationConfig "$TestDrive/study-9.json").ConfigSha256 | Should -Be $config.Sha256
+        { Publish-AnonymizationConfig "$TestDrive/stduy-9.json" -ErrorAction Stop } | Should -Throw -ErrorId 'FhirDeid.FileUnreadable,*'
     }
 
     It 'are fetched with their keys' {

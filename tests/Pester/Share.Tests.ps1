@@ -79,12 +79,14 @@ Describe 'New-ExportSasToken' {
         (Get-Link (Get-BlobUri $link 'new.txt')).StatusCode | Should -Be 403
     }
 
-    It 'shows its signature in no view' {
+    It 'shows its signature in no view, conversion or file' {
         $link = $export | New-ExportSasToken
         $signature = [regex]::Match($link.Token, 'sig=([^&]+)').Groups[1].Value
         $signature.Length | Should -BeGreaterThan 40
         $seen = ($link | Out-String -Width 1000) + ($link | Format-Table | Out-String -Width 1000) + ($link | Format-List | Out-String -Width 1000) + "$link" +
             ($export | New-ExportSasToken -Verbose 4>&1 | ForEach-Object { "$_" } | Out-String -Width 1000)
+        $link | Export-Clixml "$TestDrive/link.xml"
+        $seen += ($link | ConvertTo-Json), ($link | Select-Object * | ConvertTo-Csv), ($link | Format-List * -Force | Out-String -Width 1000), (Get-Content "$TestDrive/link.xml") -join "`n"
         $seen | Should -Match 'sig=\*\*\*'
         $seen | Should -Not -Match 'sig=[^*]'
     }

@@ -37,10 +37,12 @@ internal sealed class ConfigurationText
             Remove(rules, index);
     }
 
-    /// <summary>Sets a parameter, whatever the case of its name in the file.</summary>
+    /// <summary>Sets a parameter, or <c>processingErrors</c>, whatever the case of its name in the file.</summary>
     public void SetParameter(string name, string value)
     {
-        if (Value("parameters", JsonTokenType.StartObject) is { } parameters)
+        if (name == "processingErrors")
+            Set(Root(), name, value);
+        else if (Value("parameters", JsonTokenType.StartObject) is { } parameters)
             Set(parameters, name, value);
         else
             Set(Root(), "parameters", $$"""{ "{{name}}": {{value}} }""");

@@ -9,8 +9,6 @@ namespace FhirDeid.Anonymization.Bulk;
 /// <inheritdoc cref="IDeidentification"/>
 internal sealed class Deidentification(AnonymizationConfig config, int throttleLimit) : IDeidentification
 {
-    private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     private readonly Anonymizer _engine = Anonymizer.Create(config.ToJson());
     private readonly ArrayBufferWriter<byte> _result = new();
     private long _resources;
@@ -70,16 +68,7 @@ internal sealed class Deidentification(AnonymizationConfig config, int throttleL
     public string Deidentify(string resource, out DeidentificationFailure? failure)
     {
         _resources++;
-        byte[] bytes;
-        try
-        {
-            bytes = s_utf8.GetBytes(resource);
-        }
-        catch (EncoderFallbackException)
-        {
-            // Half of a surrogate pair becomes a byte that JSON does not have either.
-            bytes = [0xFF];
-        }
+        byte[] bytes = ResourceFile.Bytes(resource);
         if (bytes.Length > ResourceStream.MaxResourceSize)
         {
             throw new FhirDeidException("ResourceTooLarge", FhirDeidErrorCategory.LimitsExceeded, $"Resource {_resources} of the pipeline is larger than 256 MiB.",
@@ -106,15 +95,7 @@ internal sealed class Deidentification(AnonymizationConfig config, int throttleL
         }
         catch (ResourceFailedException exception)
         {
-            DeidentificationFailure failure = new()
-            {
-                Path = path,
-                Line = line,
-                ResourceType = exception.ResourceType ?? "",
-                Rule = exception.Rule,
-                Method = exception.Method ?? "",
-                Reason = exception.Reason,
-            };
+            DeidentificationFailure failure = exception.At(path, line);
             if (!engine.Configuration.SkipsFailures)
                 throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"{failure}.", exception.RecommendedAction, failure);
             output.Write(EmptyResource.Of(resource));

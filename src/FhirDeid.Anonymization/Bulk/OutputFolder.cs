@@ -43,7 +43,7 @@ internal sealed class OutputFolder(string root) : IDeidentificationTarget
             output = new OutputFile(path, partial, Note(input.Name));
             if (input is InputFile && IsSource(input.FullName, path, partial))
             {
-                throw new FhirDeidException("DestinationIsSource", FhirDeidErrorCategory.InvalidArgument, "The output would replace the input.",
+                throw new FhirDeidException("DestinationIsSource", FhirDeidErrorCategory.InvalidArgument, $"The output would replace the input: {input.FullName}.",
                     "Give another folder to -Destination.", input.FullName);
             }
             if (!force && File.Exists(path) && !File.Exists(Note(input.Name)))

@@ -214,8 +214,7 @@ internal sealed class ResourceStream : IDisposable
             throw exception switch
             {
                 FhirDeidException => exception,
-                InvalidDataException => new FhirDeidException("FileNotWhole", FhirDeidErrorCategory.InvalidData, $"{Path.GetFileName(_input.FullName)} is not gzip, or was cut off.",
-                    "Transfer it again, and test it with gzip -t.", _input.FullName),
+                InvalidDataException => NotWhole(_input.FullName),
                 _ => _input.Explain(exception, cancellation) ?? exception,
             };
         }
@@ -248,7 +247,7 @@ internal sealed class ResourceStream : IDisposable
             if (end > 0 || _ended)
                 break;
             if (length > MaxResourceSize)
-                throw TooLarge(_line);
+                throw TooLarge(_input.FullName, _format.IsSingle ? 0 : _line);
             // One byte more than a resource may have, and its line end.
             size = (int)Math.Min(size * 2L, MaxResourceSize + 2);
             Reserve(worker, size, length);
@@ -259,7 +258,8 @@ internal sealed class ResourceStream : IDisposable
         worker.Input.AsSpan(end, _restLength).CopyTo(_rest);
         worker.Length = end;
         worker.FirstLine = _line;
-        RefuseOtherEncodings(worker.Input.AsSpan(0, end));
+        if (_line == 1)
+            RefuseOtherEncodings(_input.FullName, worker.Input.AsSpan(0, end));
         _line += worker.Input.AsSpan(0, end).Count((byte)'\n');
         return end > 0 || _format.IsSingle;
     }
@@ -273,21 +273,30 @@ internal sealed class ResourceStream : IDisposable
         worker.Input = larger;
     }
 
-    private FhirDeidException TooLarge(long line) => new("ResourceTooLarge", FhirDeidErrorCategory.LimitsExceeded,
-        (_format.IsSingle ? "" : $"Line {line} of ") + $"{Path.GetFileName(_input.FullName)} is larger than 256 MiB.",
-        "Split the Bundle at its source, or remove the attachment that makes it so large.", _input.FullName);
+    /// <summary>A resource has more than 256 MiB.</summary>
+    /// <param name="path">Full path or URL of its file.</param>
+    /// <param name="line">Its line, or 0 where the file is one resource.</param>
+    public static FhirDeidException TooLarge(string path, long line) => new("ResourceTooLarge", FhirDeidErrorCategory.LimitsExceeded,
+        (line > 0 ? $"Line {line} of " : "") + $"{Path.GetFileName(path)} is larger than 256 MiB.",
+        "Split the Bundle at its source, or remove the attachment that makes it so large.", path);
+
+    /// <summary>A file is not gzip as its name says, or not all of it is there.</summary>
+    public static FhirDeidException NotWhole(string path) => new("FileNotWhole", FhirDeidErrorCategory.InvalidData, $"{Path.GetFileName(path)} is not gzip, or was cut off.",
+        "Transfer it again, and test it with gzip -t.", path);
 
     /// <summary>The input is not what it was when it was opened.</summary>
     public static FhirDeidException Changed(IDeidentificationInput input) => new("FileChanged", FhirDeidErrorCategory.ReadError,
         $"{Path.GetFileName(input.FullName)} was changed, moved or removed while it was read; nothing is written.", "Run the command again once nobody writes to the file.", input.FullName);
 
+    /// <param name="path">Full path or URL of the file.</param>
+    /// <param name="start">Its first bytes.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.EncodingNotSupported</c>.</exception>
-    private void RefuseOtherEncodings(ReadOnlySpan<byte> start)
+    public static void RefuseOtherEncodings(string path, ReadOnlySpan<byte> start)
     {
-        if (_line == 1 && (start.StartsWith((ReadOnlySpan<byte>)[0xFE, 0xFF]) || start.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xFE])))
+        if (start.StartsWith((ReadOnlySpan<byte>)[0xFE, 0xFF]) || start.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xFE]))
         {
-            throw new FhirDeidException("EncodingNotSupported", FhirDeidErrorCategory.InvalidData, $"{Path.GetFileName(_input.FullName)} is UTF-16 or UTF-32; FHIR's JSON is UTF-8.",
-                "Write it again as UTF-8: Get-Content … | Set-Content … -Encoding utf8NoBOM.", _input.FullName);
+            throw new FhirDeidException("EncodingNotSupported", FhirDeidErrorCategory.InvalidData, $"{Path.GetFileName(path)} is UTF-16 or UTF-32; FHIR's JSON is UTF-8.",
+                "Write it again as UTF-8: Get-Content … | Set-Content … -Encoding utf8NoBOM.", path);
         }
     }
 
@@ -328,7 +337,7 @@ internal sealed class ResourceStream : IDisposable
     private void Process(Worker worker, ReadOnlySpan<byte> resource, long line)
     {
         if (resource.Length > MaxResourceSize)
-            throw TooLarge(line);
+            throw TooLarge(_input.FullName, line);
         worker.Resources++;
         if (Deidentification.Run(worker.Engine, resource, worker.Output, _input.FullName, line) is { } failure)
         {

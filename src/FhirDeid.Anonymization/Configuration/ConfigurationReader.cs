@@ -62,9 +62,17 @@ internal sealed class ConfigurationReader
     public static AnonymizationConfiguration Read(string json)
     {
         AnonymizationConfiguration configuration = Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
+        RefuseErrors(findings);
+        return configuration;
+    }
+
+    /// <summary>Refuses a configuration with errors, but for unknown methods.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.KeyMissing</c>.</exception>
+    public static void RefuseErrors(IEnumerable<AnonymizationConfigFinding> findings)
+    {
         AnonymizationConfigFinding[] errors = [.. findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Error && finding.Id != "MethodUnknown")];
         if (errors.Length == 0)
-            return configuration;
+            return;
         string others = errors.Length > 1 ? $" ({errors.Length - 1} more: Test-AnonymizationConfig lists them all.)" : "";
         throw new FhirDeidException(errors[0].Id == "KeyEmpty" ? "KeyMissing" : "ConfigInvalid", FhirDeidErrorCategory.InvalidData, errors[0].Message + others, errors[0].Fix);
     }

@@ -64,7 +64,9 @@ internal sealed class FilePositions
                 switch (reader.TokenType)
                 {
                     case JsonTokenType.Comment:
-                        Lenient(offset);
+                        // The templates explain themselves in such comments.
+                        if (!_utf8.AsSpan(offset).StartsWith("///"u8))
+                            Lenient(offset);
                         continue;
                     case JsonTokenType.StartObject:
                         open.Push(new HashSet<string>(StringComparer.Ordinal));

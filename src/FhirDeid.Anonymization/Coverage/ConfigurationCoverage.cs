@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using FhirDeid.Anonymization.Bulk;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Lint;
@@ -11,12 +12,14 @@ namespace FhirDeid.Anonymization.Coverage;
 /// <summary>What a configuration does to every element that can hold an identifier: the compiled plan, asked along every path of R4.</summary>
 internal static class ConfigurationCoverage
 {
+    private const int MaxDepth = 512;
+
     /// <summary>One object a category, with its elements.</summary>
     /// <param name="json">The configuration file's text.</param>
     /// <param name="resourceTypes">Resource types; all where there are none.</param>
     /// <param name="samples">Files in which to count the elements, or null.</param>
     /// <param name="cancellation">Stops.</param>
-    public static IReadOnlyList<AnonymizationCoverage> Of(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation)
+    public static async Task<IReadOnlyList<AnonymizationCoverage>> OfAsync(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation)
     {
         AnonymizationConfiguration configuration = ConfigurationReader.Read(json);
         EffectivePlan plan = EffectivePlan.Of(json, configuration);
@@ -32,10 +35,12 @@ internal static class ConfigurationCoverage
                 foreach (ElementTree child in node.Children)
                 {
                     PlanState below = state.Child(plan.Plan, child.Property!);
-                    if (child.Category.Length > 0)
+                    bool isListed = child.Category.Length > 0;
+                    if (isListed || samples is not null && MayHoldWords(child))
                     {
                         AnonymizationCoverageElement element = Element(type, child, Outcome.Of(configuration, plan, below, child.Owner, child.Property!.Name));
-                        elements.Add(element);
+                        if (isListed)
+                            elements.Add(element);
                         if (samples is not null)
                             byNode.Add(child, element);
                     }
@@ -45,9 +50,17 @@ internal static class ConfigurationCoverage
             }
         }
         if (samples is not null)
-            Count(byNode, samples, cancellation);
+        {
+            await CountAsync(byNode, samples, cancellation);
+            elements.AddRange(byNode.Where(node => node.Key.Category.Length == 0 && node.Value.Found > 0).Select(node => node.Value));
+        }
         return [.. Identifiers.Categories.Select(category => Category(category.Letter, category.Name, elements))];
     }
+
+    /// <summary>Codes and the URIs of systems identify nobody, but R4 lets a sentence stand there: one is listed where data has it.</summary>
+    private static bool MayHoldWords(ElementTree node) => node is { Category.Length: 0, Type.Name: "code" or "uri" };
+
+    private static bool IsWords(JsonElement value) => value.ValueKind == JsonValueKind.String && value.GetString()!.Trim().Any(char.IsWhiteSpace);
 
     private static IEnumerable<FhirType> Types(IReadOnlyCollection<string> names)
     {
@@ -59,7 +72,7 @@ internal static class ConfigurationCoverage
 
     private static AnonymizationCoverageElement Element(FhirType type, ElementTree node, Outcome outcome) => new()
     {
-        ResourceType = type.Name, Path = node.Path, Type = node.Type.Name, Category = node.Category, Effect = outcome.Effect, Method = outcome.Decision.Rule?.Method.Name() ?? "", Rule = outcome.Decision.Rule?.Number ?? 0,
+        ResourceType = type.Name, Path = node.Path, Type = node.Type.Name, Category = node.Category.Length > 0 ? node.Category : Identifiers.Any, Effect = outcome.Effect, Method = outcome.Decision.Rule?.Method.Name() ?? "", Rule = outcome.Decision.Rule?.Number ?? 0,
         ConditionalRules = outcome.Decision.Conditional.Count == 0 ? [] : [.. outcome.Decision.Conditional.Select(rule => rule.Number)],
     };
 
@@ -75,40 +88,35 @@ internal static class ConfigurationCoverage
     }
 
     /// <summary>Counts in how many places of the data each element occurs. Values are looked at for their kind alone.</summary>
-    private static void Count(Dictionary<ElementTree, AnonymizationCoverageElement> elements, IEnumerable<string> files, CancellationToken cancellation)
+    private static async Task CountAsync(Dictionary<ElementTree, AnonymizationCoverageElement> elements, IEnumerable<string> files, CancellationToken cancellation)
     {
         foreach (AnonymizationCoverageElement element in elements.Values)
             element.Found = 0;
         foreach (string file in files)
         {
-            int line = 0;
-            try
+            await foreach (FhirResourceText resource in ResourceFile.ReadAsync(file, cancellation))
             {
-                DataFormat format = DataFormat.Of(file);
-                using FileStream packed = File.OpenRead(file);
-                using StreamReader reader = new(format.IsPacked ? new GzipReader(packed) : packed, new UTF8Encoding(false, throwOnInvalidBytes: true));
-                while ((format.IsSingle ? reader.ReadToEnd() : reader.ReadLine()) is { } text && (!format.IsSingle || line == 0))
+                cancellation.ThrowIfCancellationRequested();
+                string what = resource.Line > 0 ? $"Line {resource.Line} of '{file}'" : $"'{file}'";
+                if (!Utf8.IsValid(resource.Json.Span))
+                    throw Invalid($"{what} is not valid UTF-8.", file);
+                try
                 {
-                    line++;
-                    cancellation.ThrowIfCancellationRequested();
-                    if (string.IsNullOrWhiteSpace(text))
-                        continue;
-                    using JsonDocument document = JsonDocument.Parse(text);
+                    using JsonDocument document = JsonDocument.Parse(resource.Json, new JsonDocumentOptions { MaxDepth = MaxDepth });
                     if (!TryResource(document.RootElement, elements))
-                        throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"Line {line} of '{file}' is no resource of FHIR R4: nothing can be said of it.", "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
+                        throw Invalid($"{what} is no resource of FHIR R4: nothing can be said of it.", file);
                 }
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                throw new FhirDeidException("FileUnreadable", FhirDeidErrorCategory.ReadError, $"The file '{file}' cannot be read: {exception.Message}", "Check the path and who may read it.", file, exception);
-            }
-            catch (Exception exception) when (exception is JsonException or InvalidOperationException or DecoderFallbackException or InvalidDataException)
-            {
-                // The parser's own message quotes the data.
-                throw new FhirDeidException("ResourceInvalid", FhirDeidErrorCategory.InvalidData, $"Line {line} of '{file}' is not JSON.", "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
+                catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+                {
+                    // The parser's own message quotes the data.
+                    throw Invalid($"{what} is not JSON, or nests more than {MaxDepth} levels deep.", file);
+                }
             }
         }
     }
+
+    private static FhirDeidException Invalid(string message, string file) =>
+        new("ResourceInvalid", FhirDeidErrorCategory.InvalidData, message, "Give NDJSON files with a resource a line, or JSON files with one resource or Bundle.", file);
 
     private static bool TryResource(JsonElement resource, Dictionary<ElementTree, AnonymizationCoverageElement> elements)
     {
@@ -138,7 +146,7 @@ internal static class ConfigurationCoverage
                         extension.Found++;
                     Object(value, child, known.Type, elements);
                 }
-                else if (value.ValueKind != JsonValueKind.Null && child is not null && elements.TryGetValue(child, out AnonymizationCoverageElement? element))
+                else if (value.ValueKind != JsonValueKind.Null && child is not null && elements.TryGetValue(child, out AnonymizationCoverageElement? element) && (!MayHoldWords(child) || IsWords(value)))
                     element.Found++;
             }
         }

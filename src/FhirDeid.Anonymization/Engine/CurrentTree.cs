@@ -309,7 +309,7 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
         bool isArray = _tokens[token].Kind == JsonTokenType.StartArray;
         for (int i = isArray ? token + 1 : token; i < _tokens[token].Next; i = _tokens[i].Next)
         {
-            if (_tokens[i].Kind != JsonTokenType.StartObject)
+            if (_tokens[i].Kind != JsonTokenType.StartObject || _tokens[i].IsNothing(i))
                 continue;
             if (property.Type is null)
             {
@@ -329,8 +329,8 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
         int valueItem = First(value), twinItem = First(twin);
         while (valueItem != TreeNode.None || twinItem != TreeNode.None)
         {
-            bool hasValue = valueItem != TreeNode.None && _tokens[valueItem].Kind != JsonTokenType.Null && !(_tokens[valueItem].Kind == JsonTokenType.String && _tokens[valueItem].End - _tokens[valueItem].Start == 2);
-            bool hasTwin = twinItem != TreeNode.None && _tokens[twinItem].Kind != JsonTokenType.Null;
+            bool hasValue = valueItem != TreeNode.None && _tokens[valueItem].Kind != JsonTokenType.Null && !IsBlank(valueItem);
+            bool hasTwin = twinItem != TreeNode.None && !_tokens[twinItem].IsNothing(twinItem);
             if (hasValue || hasTwin)
             {
                 PlanState state = matches.Apply(node.State.Child(plan, property), _tokens[hasValue ? valueItem : twinItem], node.Depth);
@@ -339,6 +339,14 @@ internal sealed class CurrentTree(AnonymizationPlan plan, ValueMethods methods, 
             valueItem = Next(value, valueItem);
             twinItem = Next(twin, twinItem);
         }
+    }
+
+    /// <summary>Whether a value is a text of nothing but white space, which the service's parser takes for none.</summary>
+    private bool IsBlank(int value)
+    {
+        ref Token token = ref _tokens[value];
+        return token.Kind == JsonTokenType.String && (token.End - token.Start == 2
+            || Json[token.Start + 1] is not (> (byte)' ' and < (byte)'\\' or > (byte)'\\' and < 0x80) && string.IsNullOrWhiteSpace(Encoding.UTF8.GetString(methods.Primitives.Text(Json, token))));
     }
 
     /// <summary>The value or the twin of an element of an object, or none.</summary>

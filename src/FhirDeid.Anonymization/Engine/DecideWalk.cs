@@ -77,6 +77,8 @@ internal sealed class DecideWalk : IDisposable
     /// <summary>Which nodes the rules with conditions lead to.</summary>
     public RuleMatches Matches => _matches;
 
+    public ValueMethods Methods => _methods;
+
     /// <summary>New values, as JSON.</summary>
     public Arena Arena => _methods.Arena;
 
@@ -165,6 +167,8 @@ internal sealed class DecideWalk : IDisposable
         {
             if (property.IsPrimitive && !token.IsTwin)
                 throw Shape(property, frame);
+            if (token.IsNothing(index) && property.Type is not null)
+                return Drop(ref token, ref frame);
             Open(json, tokens, index, property, ref frame);
             return index + 1;
         }
@@ -203,6 +207,8 @@ internal sealed class DecideWalk : IDisposable
             return Drop(ref token, ref frame);
         if (token.Kind != JsonTokenType.StartObject)
             throw new ResourceException($"{property.Name} holds something else than objects");
+        if (token.IsNothing(index) && property.Type is not null)
+            return Drop(ref token, ref frame);
         token.Property = property;
         if (property.Type is null)
             OpenResource(json, tokens, index, property);
@@ -405,7 +411,7 @@ internal sealed class DecideWalk : IDisposable
         for (int i = frame.Token + 1; i < tokens[frame.Token].Next; i = tokens[i].Next)
         {
             ref Token token = ref tokens[i];
-            if (!token.IsTwin || token.Twin != 0 || token.Kind == JsonTokenType.Null)
+            if (!token.IsTwin || token.Twin != 0 || token.IsNothing(i))
                 continue;
             PlanState state = frame.State.Child(_plan, token.Property!);
             token.ArenaStart = Arena.Length;
@@ -413,10 +419,14 @@ internal sealed class DecideWalk : IDisposable
             bool hasValue = false;
             if (token.Property!.IsCollection)
                 Arena.Append((byte)'[');
+            bool isFirst = true;
             for (int item = isArray ? i + 1 : i; item < token.Next; item = tokens[item].Next)
             {
-                if (item > i + 1)
+                if (tokens[item].IsNothing(item))
+                    continue;
+                if (!isFirst)
                     Arena.Append((byte)',');
+                isFirst = false;
                 if (TryCreateValue(Matched(state, tokens[item], frame.Resource), frame.Resource))
                     hasValue = true;
                 else if (isArray)
@@ -449,7 +459,7 @@ internal sealed class DecideWalk : IDisposable
         int item = value + 1;
         for (int i = twin + 1; i < tokens[twin].Next && item < tokens[value].Next; i = tokens[i].Next, item++)
         {
-            if (tokens[item].Kind != JsonTokenType.Null || tokens[i].Kind == JsonTokenType.Null)
+            if (tokens[item].Kind != JsonTokenType.Null || tokens[i].IsNothing(i))
                 continue;
             int start = Arena.Length;
             if (!TryCreateValue(Matched(state, tokens[i], frame.Resource), frame.Resource))

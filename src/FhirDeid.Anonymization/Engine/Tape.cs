@@ -82,6 +82,10 @@ internal struct Token
 
     public readonly bool IsWritten => Action != TokenAction.Drop;
 
+    /// <summary>Whether it holds nothing, as null or an object without properties does: to the service's parser there is no element then.</summary>
+    /// <param name="index">Its own index.</param>
+    public readonly bool IsNothing(int index) => Kind == JsonTokenType.Null || Kind == JsonTokenType.StartObject && Next == index + 1;
+
     public readonly bool IsContainer => Kind is JsonTokenType.StartObject or JsonTokenType.StartArray;
 }
 

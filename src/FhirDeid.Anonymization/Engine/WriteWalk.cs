@@ -142,7 +142,7 @@ internal sealed class WriteWalk
         output.Append((byte)']');
     }
 
-    /// <summary>Writes an item of an array of objects; in an array of twins, null where only the value has an item.</summary>
+    /// <summary>Writes an item of an array of objects; in an array of twins, null where only the value has an item, be it one that a substitute has given.</summary>
     private void Item(ReadOnlySpan<byte> json, Span<Token> tokens, int index, ref Frame frame, DecideWalk decided, Arena output)
     {
         int value = frame.TwinCursor;
@@ -152,7 +152,7 @@ internal sealed class WriteWalk
             Comma(ref frame, output);
             Value(json, tokens, index, decided, output);
         }
-        else if (value != 0 && tokens[value].IsWritten)
+        else if (value != 0 && tokens[value].IsWritten || tokens[frame.Token] is { IsTwin: true, ArenaLength: > 0 } && !tokens[index].IsNothing(index))
         {
             Comma(ref frame, output);
             output.Append("null"u8);

@@ -15,10 +15,11 @@ internal sealed class FhirPathExpression
 
     /// <summary>Compiles an expression.</summary>
     /// <param name="expression">FHIRPath with this engine's nodesByType() and nodesByName().</param>
+    /// <param name="clock">What now(), today() and timeOfDay() tell; the system's where it is null.</param>
     /// <exception cref="FormatException">It is no FHIRPath, or uses what is not supported; the message says what and where.</exception>
-    public static FhirPathExpression Compile(string expression)
+    public static FhirPathExpression Compile(string expression, TimeProvider? clock = null)
     {
-        Step root = new FhirPathParser(expression).Parse();
+        Step root = new FhirPathParser(expression, clock ?? TimeProvider.System).Parse();
         root.FollowNodes();
         return new FhirPathExpression(root);
     }

@@ -5,7 +5,7 @@ using System.Text.RegularExpressions;
 namespace FhirDeid.Anonymization.FhirPath;
 
 /// <summary>Reads an expression into steps: grammar and precedence of the Firely SDK 5, by recursive descent.</summary>
-internal sealed partial class FhirPathParser(string text)
+internal sealed partial class FhirPathParser(string text, TimeProvider clock)
 {
     /// <summary>Steps and brackets above one another; evaluation needs stack for each.</summary>
     private const int MaximumDepth = 400;
@@ -319,7 +319,7 @@ internal sealed partial class FhirPathParser(string text)
             ("indexOf" or "lastIndexOf", 1 or 2) or ("join", 0 or 1) => new CollectionFunctionStep(name, focus, arguments),
             ("matches", 1) => new MatchStep(name, focus, arguments[0], null),
             ("replaceMatches", 2) => new MatchStep(name, focus, arguments[0], arguments[1]),
-            ("now" or "today" or "timeOfDay", 0) => new ClockStep(name),
+            ("now" or "today" or "timeOfDay", 0) => new ClockStep(name, clock),
             ("resolve" or "memberOf" or "conformsTo" or "subsumes" or "subsumedBy" or "htmlChecks" or "htmlchecks" or "lowBoundary" or "highBoundary" or "defineVariable" or "elementDefinition" or "slice" or "checkModifiers", _)
                 => throw Error($"{name}() is not supported in rules", start),
             _ => throw Error($"there is no function {name}() with {count} arguments", start),

@@ -263,13 +263,13 @@ internal sealed class MatchStep(string name, Step focus, Step pattern, Step? sub
 }
 
 /// <summary>now(), today() and timeOfDay()</summary>
-internal sealed class ClockStep(string name) : Step
+internal sealed class ClockStep(string name, TimeProvider clock) : Step
 {
     public override bool YieldsNodes => false;
 
     public override void Evaluate(in Scope scope, ValueList result)
     {
-        DateTimeOffset now = TimeProvider.System.GetLocalNow();
+        DateTimeOffset now = clock.GetLocalNow();
         result.Add(name switch
         {
             "today" => FhirPathValue.OfCalendar(FhirPathKind.Date, now.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)),

@@ -39,9 +39,9 @@ internal static class ConfigurationLint
             }
             foreach ((ConfigurationRule rule, PathProblem problem) in PlanChecks.Of(plan))
                 Add(rule, problem);
-            foreach (AnonymizationConfigFinding finding in NotRunHere(configuration, json))
+            foreach (AnonymizationConfigFinding finding in NotRunHere(configuration, positions))
             {
-                if (!findings.Exists(known => known.Rule == finding.Rule && (known.Severity == AnonymizationConfigSeverity.Error || finding.Id == "PathMatchesNothing")))
+                if (!findings.Exists(known => known.Rule == finding.Rule && known.Severity == AnonymizationConfigSeverity.Error))
                     findings.Add(finding);
             }
         }
@@ -58,24 +58,41 @@ internal static class ConfigurationLint
     }
 
     /// <summary>Rules that this engine cannot run, one by one, where it cannot run all of them together.</summary>
-    private static IEnumerable<AnonymizationConfigFinding> NotRunHere(AnonymizationConfiguration configuration, string json)
+    private static IEnumerable<AnonymizationConfigFinding> NotRunHere(AnonymizationConfiguration configuration, FilePositions positions)
+    {
+        if (Refusal(configuration) is null)
+            yield break;
+        foreach (ConfigurationRule rule in configuration.Rules)
+        {
+            if (Refusal(configuration with { Rules = [rule] }) is not { } refusal)
+                continue;
+            bool isError = refusal.ErrorId == "FhirDeid.ConfigInvalid";
+            (int line, int column) = positions.Rule(rule.Number);
+            yield return new AnonymizationConfigFinding
+            {
+                Id = isError ? "ReplacementInvalid" : "NotRunHere", Severity = isError ? AnonymizationConfigSeverity.Error : AnonymizationConfigSeverity.Information,
+                Line = line, Column = column, Rule = rule.Number, Path = rule.Path, Message = refusal.Message, Fix = refusal.RecommendedAction,
+            };
+        }
+    }
+
+    private static FhirDeidException? Refusal(AnonymizationConfiguration configuration)
     {
         try
         {
             _ = new AnonymizationPlan(configuration);
-            return [];
+            return null;
         }
-        catch (FhirDeidException)
+        catch (FhirDeidException exception)
         {
-            return PlanCheck.Run(configuration, json.TrimStart('\uFEFF'));
+            return exception;
         }
     }
 
     /// <summary>What the service ignores without a word: unknown names, and paths that lead nowhere.</summary>
-    public static IEnumerable<string> Ignored(string json, AnonymizationConfiguration configuration)
-    {
-        ConfigurationReader.Read(json, out IReadOnlyList<AnonymizationConfigFinding> findings);
-        return findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning || finding.Id == "MethodUnknown").Select(finding => finding.Message)
+    /// <param name="configuration">What was read.</param>
+    /// <param name="findings">What its reader found.</param>
+    public static IEnumerable<string> Ignored(AnonymizationConfiguration configuration, IReadOnlyList<AnonymizationConfigFinding> findings) =>
+        findings.Where(finding => finding.Severity == AnonymizationConfigSeverity.Warning || finding.Id == "MethodUnknown").Select(finding => finding.Message)
             .Concat(EffectivePlan.ReadPaths(configuration).SelectMany(reading => reading.Problems).Where(problem => problem.Severity == AnonymizationConfigSeverity.Warning).Select(problem => problem.Message));
-    }
 }

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using FhirDeid.Anonymization.Configuration;
 using FhirDeid.Anonymization.Plan;
 using FhirDeid.Anonymization.Schema;
@@ -24,12 +26,14 @@ internal sealed class EffectivePlan
     private static volatile EffectivePlan? s_last;
 
     private readonly ConcurrentDictionary<PlanState, Decision> _decisions = [];
-    private readonly string _json;
+    private readonly byte[] _sha256;
     private readonly bool _reachesNested;
 
-    private EffectivePlan(string json, AnonymizationConfiguration configuration, IReadOnlyList<RuleReading> readings)
+    private EffectivePlan(byte[] sha256, AnonymizationConfiguration configuration, IReadOnlyList<RuleReading> readings)
     {
-        _json = json;
+        _sha256 = sha256;
+        // What stays in memory needs no keys.
+        configuration = configuration with { CryptoHashKey = [], DateShiftKey = [], EncryptKey = [] };
         (Configuration, Readings) = (configuration, readings);
         _rules = [.. configuration.Rules.Where(rule => rule.Method != AnonymizationMethod.Unknown)];
         Dictionary<int, RuleReading> byNumber = readings.ToDictionary(reading => reading.Rule.Number);
@@ -42,9 +46,13 @@ internal sealed class EffectivePlan
     /// <summary>Compiles a configuration. The last one is kept: what follows a check is a look at the same text.</summary>
     /// <param name="json">The configuration file's text.</param>
     /// <param name="configuration">What was read from it.</param>
-    public static EffectivePlan Of(string json, AnonymizationConfiguration configuration) =>
-        s_last is { } last && last._json == json ? last : s_last = new EffectivePlan(json, configuration, ReadPaths(configuration));
+    public static EffectivePlan Of(string json, AnonymizationConfiguration configuration)
+    {
+        byte[] sha256 = SHA256.HashData(MemoryMarshal.AsBytes(json.AsSpan()));
+        return s_last is { } last && last._sha256.AsSpan().SequenceEqual(sha256) ? last : s_last = new EffectivePlan(sha256, configuration, ReadPaths(configuration));
+    }
 
+    /// <summary>The configuration, without its keys.</summary>
     public AnonymizationConfiguration Configuration { get; }
 
     /// <summary>The rules whose paths can be read.</summary>

@@ -45,10 +45,10 @@ internal sealed partial class RuleReading
         Rule = rule;
         _prefix = $"Rule {rule.Number}: ";
         Match split = Split().Match(rule.Path.Trim());
-        string resourceType = split.Groups["type"].Value, rest = split.Groups["rest"].Value;
+        string resourceType = split.Groups["type"].Value;
         Expression = PathParser.Parse(rule.Path);
         IsLookup = Lookup().IsMatch(rule.Path);
-        if (resourceType.Length > 0 && rest.Length > 0 && rest[0] != '.')
+        if (IsCut(split))
             Problem("PathCrashesService", AnonymizationConfigSeverity.Error, $"the service cuts '{resourceType}' off the path '{rule.Path}' and cannot read what remains: the run ends when the first resource comes.",
                 $"Write a dot, without spaces, behind {resourceType}, or put the whole path in parentheses.");
         Reach start = new([.. AllResources().Where(place => resourceType is "" or "Resource" or "DomainResource" || place.Type.Name == resourceType)]);
@@ -59,7 +59,8 @@ internal sealed partial class RuleReading
         if (Reach.IsNothing && _problems.Count == 0)
             Problem("PathMatchesNothing", AnonymizationConfigSeverity.Warning, $"the path '{rule.Path}' leads to nothing that FHIR R4 has, so the rule never applies.", "Correct the path, or remove the rule.");
         PathHull hull = PathHull.Of(Expression);
-        (IsConditional, Hull) = (hull.IsConditional, hull.ToString());
+        // A hull that would be cut in two by its first word cannot stand as a path: what it leads to may be anywhere.
+        (IsConditional, Hull) = IsCut(Split().Match(hull.ToString())) ? (true, "Resource") : (hull.IsConditional, hull.ToString());
     }
 
     public ConfigurationRule Rule { get; }
@@ -92,6 +93,9 @@ internal sealed partial class RuleReading
 
     [GeneratedRegex(@"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,)", RegexOptions.CultureInvariant)]
     private static partial Regex NestedRepetition();
+
+    /// <summary>Whether what the service takes for the resource type is only the beginning of a longer term.</summary>
+    private static bool IsCut(Match split) => split.Groups["type"].Length > 0 && split.Groups["rest"].Value is [not '.', ..];
 
     /// <summary>Reads a rule's path.</summary>
     /// <exception cref="PathSyntaxException">It is not FHIRPath.</exception>

@@ -36,10 +36,12 @@ internal sealed class AnonymizationPlan
     }
 
     /// <summary>Compiles a configuration.</summary>
+    /// <param name="configuration">What was read of it.</param>
+    /// <param name="clock">What now() and today() tell in paths and cases; the system's where it is null.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>: a rule can do nothing but fail. <c>FhirDeid.ConfigNotSupported</c>: a rule uses what this engine cannot run.</exception>
-    public AnonymizationPlan(AnonymizationConfiguration configuration)
+    public AnonymizationPlan(AnonymizationConfiguration configuration, TimeProvider? clock = null)
     {
-        _rules = [.. configuration.Rules.Select(Compile)];
+        _rules = [.. configuration.Rules.Select(rule => Compile(rule, clock))];
         foreach (RuleEntry entry in _rules)
         {
             if (entry.Rule.Method == AnonymizationMethod.Substitute)
@@ -48,9 +50,6 @@ internal sealed class AnonymizationPlan
                 CheckGeneralized(entry.Rule, Targets(entry));
         }
     }
-
-    /// <summary>Rules whose path leads to nothing that R4 has: they never apply.</summary>
-    public IEnumerable<ConfigurationRule> RulesWithoutTarget() => _rules.Where(entry => entry.Evaluated is null && Targets(entry).Length == 0).Select(entry => entry.Rule);
 
     public ConfigurationRule Rule(RuleReference reference) => _rules[reference.Rule].Rule;
 
@@ -234,24 +233,24 @@ internal sealed class AnonymizationPlan
 
     private bool ActsOnEveryType(RuleReference reference) => reference.HoldsAll || Method(reference) is not (AnonymizationMethod.DateShift or AnonymizationMethod.Perturb);
 
-    private RuleEntry Compile(ConfigurationRule rule)
+    private RuleEntry Compile(ConfigurationRule rule, TimeProvider? clock)
     {
         RulePath path = RulePath.Parse(rule);
-        FhirPathExpression? evaluated = path.Expression is { } expression ? Compile(rule, expression) : null;
+        FhirPathExpression? evaluated = path.Expression is { } expression ? Compile(rule, expression, clock) : null;
         if (evaluated is { YieldsNodes: false })
         {
             throw new FhirDeidException("ConfigInvalid", FhirDeidErrorCategory.InvalidData, $"Rule {rule.Number}: the path '{rule.Path}' computes a value and leads to no element.",
                 "End the path with the element that the rule is for; conditions stand in where(…).");
         }
         return new RuleEntry(rule, path, [.. path.Alternatives.Select(a => (a, AddSteps(a.Steps)))], evaluated,
-            [.. rule.Cases.Select(@case => new GeneralizeCase(Compile(rule, @case.Condition), Compile(rule, @case.Value)))]);
+            [.. rule.Cases.Select(@case => new GeneralizeCase(Compile(rule, @case.Condition, clock), Compile(rule, @case.Value, clock)))]);
     }
 
-    private static FhirPathExpression Compile(ConfigurationRule rule, string expression)
+    private static FhirPathExpression Compile(ConfigurationRule rule, string expression, TimeProvider? clock)
     {
         try
         {
-            return FhirPathExpression.Compile(expression);
+            return FhirPathExpression.Compile(expression, clock);
         }
         catch (FormatException exception)
         {

@@ -85,10 +85,8 @@ internal sealed class ExportSas
         builder.SetPermissions(_permission);
         string token = builder.ToSasQueryParameters(key, _storage.AccountName).ToString();
         Uri target = _request.Blob.Length > 0 ? container.GetBlobClient(_request.Blob).Uri : container.Uri;
-        return new ExportSasToken
+        return new ExportSasToken(new UriBuilder(target) { Query = token }.Uri)
         {
-            Uri = new UriBuilder(target) { Query = token }.Uri,
-            Token = token,
             StorageAccountName = _storage.AccountName,
             Container = _request.Container,
             Blob = _request.Blob,

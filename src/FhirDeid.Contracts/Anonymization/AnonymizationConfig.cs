@@ -1,3 +1,4 @@
+using System.Collections.Specialized;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -57,8 +58,26 @@ public sealed class AnonymizationRule
     /// <summary>FHIRPath, <c>nodesByType('…')</c> or <c>nodesByName('…')</c>.</summary>
     public string Path { get; set; } = "";
 
-    /// <summary>Method, as written.</summary>
+    /// <summary>Method; one that does not exist as written.</summary>
     public string Method { get; set; } = "";
+
+    /// <summary>For substitute: the new value, JSON where it is an element with parts; null removes the value.</summary>
+    public string? ReplaceWith { get; set; }
+
+    /// <summary>For perturb: width of the range of the noise, half of it in each direction; else null.</summary>
+    public double? Span { get; set; }
+
+    /// <summary>For perturb: <c>fixed</c> or <c>proportional</c>; else null.</summary>
+    public string? RangeType { get; set; }
+
+    /// <summary>For perturb: decimal places of the result; else null.</summary>
+    public int? RoundTo { get; set; }
+
+    /// <summary>For generalize: conditions and values, both FHIRPath, in order; else null.</summary>
+    public OrderedDictionary? Cases { get; set; }
+
+    /// <summary>For generalize: <c>redact</c> or <c>keep</c>, what becomes of values that no case covers; else null.</summary>
+    public string? OtherValues { get; set; }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Path} {Method}";

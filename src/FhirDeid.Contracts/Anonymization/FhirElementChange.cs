@@ -1,6 +1,6 @@
 namespace FhirDeid;
 
-/// <summary>One value of a resource that a configuration changes. It holds data: of the resource as it was, too.</summary>
+/// <summary>One value of a resource that a configuration changes, adds or removes. It holds data: of the resource as it was, too.</summary>
 public sealed class FhirElementChange
 {
     /// <summary>Resource type.</summary>
@@ -12,14 +12,14 @@ public sealed class FhirElementChange
     /// <summary>Path of the value, with JSON's names and positions from 0: <c>Patient.name[0].family</c>.</summary>
     public string Path { get; set; } = "";
 
-    /// <summary>Number of the rule that decided it; 0 for what the engine does by itself.</summary>
+    /// <summary>Number of the rule that decided it; 0 for what the engine does by itself, such as the labels that it adds.</summary>
     public int Rule { get; set; }
 
     /// <summary>That rule's method.</summary>
     public string Method { get; set; } = "";
 
-    /// <summary>The value as it was.</summary>
-    public string Before { get; set; } = "";
+    /// <summary>The value as it was; null where it is added.</summary>
+    public string? Before { get; set; }
 
     /// <summary>The value as it is written; null where it is removed.</summary>
     public string? After { get; set; }

@@ -11,11 +11,18 @@ public interface IAnonymizationAnalysis
     /// <summary>Says what a configuration does to every R4 element that can hold one of the identifiers of 45 CFR 164.514(b)(2).</summary>
     /// <param name="json">The configuration file's text.</param>
     /// <param name="resourceTypes">Resource types to look at; all where there are none.</param>
-    /// <param name="samples">NDJSON or JSON files in which to count the elements; their values go nowhere. Null for none.</param>
+    /// <param name="samples">Files in which to count the elements, as <see cref="ReadAsync"/> reads them; their values go nowhere. Null for none.</param>
     /// <param name="cancellation">Stops.</param>
     /// <returns>One object a category, A to R, and one for free text and extensions.</returns>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.KeyMissing</c>, <c>FhirDeid.FileUnreadable</c>, <c>FhirDeid.ResourceInvalid</c>.</exception>
-    IReadOnlyList<AnonymizationCoverage> Cover(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation);
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.KeyMissing</c>, <c>FhirDeid.ResourceInvalid</c>, and those of <see cref="ReadAsync"/>.</exception>
+    Task<IReadOnlyList<AnonymizationCoverage>> CoverAsync(string json, IReadOnlyCollection<string> resourceTypes, IEnumerable<string>? samples, CancellationToken cancellation);
+
+    /// <summary>Reads the resources of a file as the engine would: by its name one resource (<c>.json</c>) or one a line (anything else), packed if it ends in <c>.gz</c>.</summary>
+    /// <param name="path">Full path of the file.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>The resources, in order; blank lines are left out.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.FileUnreadable</c>, <c>FhirDeid.FileNotWhole</c>, <c>FhirDeid.EncodingNotSupported</c>, <c>FhirDeid.ResourceTooLarge</c>.</exception>
+    IAsyncEnumerable<FhirResourceText> ReadAsync(string path, CancellationToken cancellation);
 
     /// <summary>Says what changes in effect between two configurations.</summary>
     /// <param name="reference">Text of the configuration to start from.</param>
@@ -33,10 +40,14 @@ public interface IAnonymizationAnalysis
 /// <summary>Shows what a configuration does to one resource after the other.</summary>
 public interface IResourcePreview : IDisposable
 {
-    /// <summary>De-identifies a resource and lists what changed in it.</summary>
-    /// <param name="resource">One resource as JSON.</param>
+    /// <summary>De-identifies a resource and lists what changed in it: values by the rules, and the labels that the engine adds.</summary>
+    /// <param name="resource">One resource as JSON, from the pipeline.</param>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ResourceInvalid</c>.</exception>
     IReadOnlyList<FhirElementChange> Compare(string resource);
+
+    /// <inheritdoc cref="Compare(string)"/>
+    /// <param name="resource">One resource of a file.</param>
+    IReadOnlyList<FhirElementChange> Compare(FhirResourceText resource);
 
     /// <summary>What each rule has done so far; rules that matched nothing too.</summary>
     IReadOnlyList<FhirRuleSummary> Rules { get; }

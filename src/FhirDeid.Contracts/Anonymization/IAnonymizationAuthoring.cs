@@ -20,7 +20,7 @@ public interface IAnonymizationAuthoring
 
     /// <summary>Sets parameters of a configuration.</summary>
     /// <param name="config">The configuration; it is not changed.</param>
-    /// <param name="parameters">Names and values, the values as JSON text.</param>
+    /// <param name="parameters">Names and values, the values as JSON text; <c>processingErrors</c>, which stands beside the parameters, is one of them.</param>
     /// <returns>The configuration with the parameters.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.KeyMissing</c>.</exception>
     AnonymizationConfig SetParameters(AnonymizationConfig config, IReadOnlyDictionary<string, string> parameters);

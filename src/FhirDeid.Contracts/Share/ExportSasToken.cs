@@ -2,14 +2,24 @@ using System.Text.RegularExpressions;
 
 namespace FhirDeid;
 
-/// <summary>A link to exported files: a user delegation SAS and its terms. <see cref="Uri"/> and <see cref="Token"/> are the secret itself: whoever has one of them has the access.</summary>
+/// <summary>A link to exported files: a user delegation SAS and its terms.</summary>
+/// <remarks>
+/// The link itself is a secret: whoever has it has the access. It is no property, so that nothing that lists properties (formats, <c>Select-Object *</c>,
+/// <c>ConvertTo-Json</c>, <c>Export-Csv</c>, <c>Export-Clixml</c>) writes it; <see cref="GetUri"/> and <see cref="GetToken"/> give it. In PowerShell the hidden members
+/// <c>Uri</c> and <c>Token</c> are the same, by name alone.
+/// </remarks>
 public sealed partial class ExportSasToken
 {
-    /// <summary>The whole link, with the signature. A secret: <see cref="ToString"/> and the module's view mask it, <c>Select-Object</c>, <c>ConvertTo-Json</c> and <c>Format-List * -Force</c> do not.</summary>
-    public Uri? Uri { get; set; }
+    private readonly Uri? _uri;
 
-    /// <summary>The link's query without the question mark, with the signature. A secret as <see cref="Uri"/> is.</summary>
-    public string Token { get; set; } = "";
+    /// <summary>Creates a link without an address, for mocks.</summary>
+    public ExportSasToken()
+    {
+    }
+
+    /// <summary>Creates a link.</summary>
+    /// <param name="uri">The whole link, with its signature.</param>
+    public ExportSasToken(Uri uri) => _uri = uri;
 
     /// <summary>Storage account.</summary>
     public string StorageAccountName { get; set; } = "";
@@ -35,9 +45,17 @@ public sealed partial class ExportSasToken
     /// <summary>Object id of the identity whose user delegation key signs the link: its roles are the most that the link can do.</summary>
     public string SignedBy { get; set; } = "";
 
+    /// <summary>The whole link, with the signature: a secret.</summary>
+    /// <returns>The link; null where there is none.</returns>
+    public Uri? GetUri() => _uri;
+
+    /// <summary>The link's query without the question mark, with the signature: a secret.</summary>
+    /// <returns>Text; empty where there is no link.</returns>
+    public string GetToken() => _uri?.Query.TrimStart('?') ?? "";
+
     /// <summary>The link with its signature masked.</summary>
     /// <returns>Text without the secret.</returns>
-    public override string ToString() => Signature().Replace(Uri?.AbsoluteUri ?? "", "sig=***");
+    public override string ToString() => Signature().Replace(_uri?.AbsoluteUri ?? "", "sig=***");
 
     [GeneratedRegex("(?<=[?&])sig=[^&]*")]
     private static partial Regex Signature();

@@ -24,9 +24,9 @@ public sealed class AddAnonymizationRuleCommand : FhirDeidCommand
 
     private static readonly string[] s_settings = [nameof(ReplaceWith), nameof(Span), nameof(RangeType), nameof(RoundTo), nameof(Cases), nameof(OtherValues)];
 
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true)]
-    public AnonymizationConfig Config { get; set; } = null!;
+    public AnonymizationConfigArgument Config { get; set; } = null!;
 
     /// <summary>Which elements: Patient.name, "nodesByType('HumanName')", "nodesByName('onset')", or other FHIRPath; Tab completes it from FHIR R4.</summary>
     [Parameter(Mandatory = true, Position = 0)]
@@ -89,13 +89,14 @@ public sealed class AddAnonymizationRuleCommand : FhirDeidCommand
         Dictionary<string, object?> given = MyInvocation.BoundParameters;
         string rule = JsonText.Object(s_settings.Where(given.ContainsKey).Select(name => KeyValuePair.Create(char.ToLowerInvariant(name[0]) + name[1..], given[name]))
             .Prepend(KeyValuePair.Create("method", (object?)Method)).Prepend(KeyValuePair.Create("path", (object?)Path)));
+        AnonymizationConfig config = await Config.ReadAsync(this, pipeline, cancellation);
         int number = ParameterSetName switch
         {
-            AtRule => Config.Numbers(Before)[0],
-            BehindRule => Config.Numbers(After)[^1] + 1,
-            _ => Config.Rules.Length + 1,
+            AtRule => config.Numbers(Before)[0],
+            BehindRule => config.Numbers(After)[^1] + 1,
+            _ => config.Rules.Length + 1,
         };
-        AnonymizationConfig config = Engine.Authoring.InsertRule(Config, rule, number);
+        config = Engine.Authoring.InsertRule(config, rule, number);
         foreach (string warning in config.WarningsOf(number)) pipeline.WriteWarning(warning);
         await pipeline.WriteObjectAsync(config);
     }

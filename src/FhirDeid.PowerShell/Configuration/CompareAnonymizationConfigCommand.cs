@@ -13,21 +13,19 @@ namespace FhirDeid.PowerShell.Configuration;
 [OutputType(typeof(AnonymizationConfigDifference))]
 public sealed class CompareAnonymizationConfigCommand : FhirDeidCommand
 {
-    /// <summary>The configuration to start from: an object, or the path of a file.</summary>
+    /// <summary>The configuration to start from: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, Position = 0)]
     public AnonymizationConfigArgument ReferenceConfig { get; set; } = null!;
 
-    /// <summary>The configuration to compare it with: an object, or the path of a file.</summary>
+    /// <summary>The configuration to compare it with: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipeline = true)]
     public AnonymizationConfigArgument DifferenceConfig { get; set; } = null!;
 
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        string reference = await TextAsync(ReferenceConfig, pipeline, cancellation), difference = await TextAsync(DifferenceConfig, pipeline, cancellation);
+        (string reference, _) = await ReferenceConfig.TextAsync(this, pipeline, cancellation);
+        (string difference, _) = await DifferenceConfig.TextAsync(this, pipeline, cancellation);
         foreach (AnonymizationConfigDifference change in Engine.Analysis.Compare(reference, difference)) await pipeline.WriteObjectAsync(change);
     }
-
-    private async Task<string> TextAsync(AnonymizationConfigArgument argument, IPipeline pipeline, CancellationToken cancellation) =>
-        argument.Config?.ToJson() ?? await AnonymizationConfigArgument.ReadTextAsync(await pipeline.InvokeAsync(() => this.FullPath(argument.Path)), cancellation);
 }

@@ -12,9 +12,9 @@ namespace FhirDeid.PowerShell.Configuration;
 [OutputType(typeof(void))]
 public sealed class ExportAnonymizationConfigCommand : FhirDeidCommand
 {
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true)]
-    public AnonymizationConfig Config { get; set; } = null!;
+    public AnonymizationConfigArgument Config { get; set; } = null!;
 
     /// <summary>The file.</summary>
     [Parameter(Mandatory = true, Position = 0)]
@@ -28,9 +28,10 @@ public sealed class ExportAnonymizationConfigCommand : FhirDeidCommand
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
+        AnonymizationConfig config = await Config.ReadAsync(this, pipeline, cancellation);
         string path = await pipeline.InvokeAsync(() => this.FullPath(Path));
         if (!Force && File.Exists(path)) throw Exists(path);
-        if (!await pipeline.ShouldProcessAsync(path, $"Write configuration '{Config.Name}' with its keys")) return;
+        if (!await pipeline.ShouldProcessAsync(path, $"Write configuration '{config.Name}' with its keys")) return;
 
         string partial = $"{path}.partial-{System.IO.Path.GetRandomFileName()}";
         try
@@ -39,7 +40,7 @@ public sealed class ExportAnonymizationConfigCommand : FhirDeidCommand
             if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
             await using (FileStream stream = new(partial, options))
             {
-                await stream.WriteAsync(Encoding.UTF8.GetBytes(Config.ToJson()), cancellation);
+                await stream.WriteAsync(Encoding.UTF8.GetBytes(config.ToJson()), cancellation);
                 stream.Flush(flushToDisk: true);
             }
             File.Move(partial, path, Force);

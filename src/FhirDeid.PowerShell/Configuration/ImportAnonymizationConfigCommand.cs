@@ -32,7 +32,7 @@ public sealed class ImportAnonymizationConfigCommand : FhirDeidCommand
         {
             try
             {
-                await pipeline.WriteObjectAsync(await AnonymizationConfigArgument.ReadAsync(file, cancellation));
+                await pipeline.WriteObjectAsync(await new AnonymizationConfigArgument(new FileInfo(file)).ReadAsync(this, pipeline, cancellation));
             }
             catch (FhirDeidException error)
             {

@@ -11,7 +11,7 @@ namespace FhirDeid.PowerShell.Configuration;
 /// <para>The blob holds the keys: keep readers of the exported data away from that container. With -ContentAddressed its name ends with its SHA-256, so that another version is another blob and the export's manifest names exactly what was used. The hash gives away nothing of random keys; a short key of your own could be tried out against it.</para>
 /// </remarks>
 /// <example><code>New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig</code>Uploads SafeHarbor.json.</example>
-/// <example><code>Publish-AnonymizationConfig -Path ./study-7.json | Start-FhirDeidExport -Container research</code>Uploads a file and starts an export that uses exactly this version of it.</example>
+/// <example><code>Publish-AnonymizationConfig ./study-7.json | Start-FhirDeidExport -Container research</code>Uploads a file and starts an export that uses exactly this version of it.</example>
 /// <example><code>Publish-AnonymizationConfig -Path ./study-7.json -Name studies/7.json -Force</code>Replaces an earlier version. Exports under way that pinned it will fail rather than mix two versions.</example>
 /// <example><code>Publish-AnonymizationConfig -Path ./study-7.json -ContentAddressed</code>Uploads it as study-7-(SHA-256).json, beside earlier versions.</example>
 [Cmdlet(VerbsData.Publish, "AnonymizationConfig", DefaultParameterSetName = ByConfig, SupportsShouldProcess = true)]
@@ -22,9 +22,9 @@ public sealed class PublishAnonymizationConfigCommand : ConnectedCommand
     private const string ByPath = "Path";
     private const int MaxFindingsShown = 5;
 
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(ParameterSetName = ByConfig, Mandatory = true, Position = 0, ValueFromPipeline = true)]
-    public AnonymizationConfig? Config { get; set; }
+    public AnonymizationConfigArgument? Config { get; set; }
 
     /// <summary>The configuration's file.</summary>
     [Parameter(ParameterSetName = ByPath, Mandatory = true)]
@@ -47,22 +47,16 @@ public sealed class PublishAnonymizationConfigCommand : ConnectedCommand
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        AnonymizationConfig config = Config ?? await ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(Path)), cancellation);
-        RefuseErrors(config.Name, config.ToJson());
+        AnonymizationConfigArgument argument = Config ?? new AnonymizationConfigArgument(new FileInfo(await pipeline.InvokeAsync(() => this.FullPath(Path))));
+        (string json, string given) = await argument.TextAsync(this, pipeline, cancellation);
+        RefuseErrors(given, json);
+        AnonymizationConfig config = await argument.ReadAsync(this, pipeline, cancellation);
         foreach (string warning in config.Warnings) pipeline.WriteWarning(warning);
         string name = Name ?? (config.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? config.Name : config.Name + ".json");
         if (ContentAddressed) name = $"{System.IO.Path.ChangeExtension(name, null)}-{config.Sha256}{System.IO.Path.GetExtension(name)}";
         if (!await pipeline.ShouldProcessAsync($"anonymization/{name} in storage account {Connection.Context.StorageAccountName}", "Upload configuration")) return;
 
         await pipeline.WriteObjectAsync(await Connection.PublishConfigAsync(config, name, Force, cancellation));
-    }
-
-    private static async Task<AnonymizationConfig> ReadAsync(string path, CancellationToken cancellation)
-    {
-        string name = System.IO.Path.GetFileName(path);
-        string json = await AnonymizationConfigArgument.ReadTextAsync(path, cancellation);
-        RefuseErrors(name, json);
-        return Engine.Anonymization.Parse(json, name);
     }
 
     private static void RefuseErrors(string name, string json)

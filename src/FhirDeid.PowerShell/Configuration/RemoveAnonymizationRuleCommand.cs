@@ -12,9 +12,9 @@ namespace FhirDeid.PowerShell.Configuration;
 [OutputType(typeof(AnonymizationConfig))]
 public sealed class RemoveAnonymizationRuleCommand : FhirDeidCommand
 {
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true)]
-    public AnonymizationConfig Config { get; set; } = null!;
+    public AnonymizationConfigArgument Config { get; set; } = null!;
 
     /// <summary>The rules: numbers, or paths as they are written; all rules of a path go.</summary>
     [Parameter(Mandatory = true, Position = 0)]
@@ -23,6 +23,9 @@ public sealed class RemoveAnonymizationRuleCommand : FhirDeidCommand
     public string[] Rule { get; set; } = [];
 
     /// <inheritdoc/>
-    protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation) =>
-        await pipeline.WriteObjectAsync(Engine.Authoring.RemoveRules(Config, [.. Rule.SelectMany(rule => Config.Numbers(rule))]));
+    protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
+    {
+        AnonymizationConfig config = await Config.ReadAsync(this, pipeline, cancellation);
+        await pipeline.WriteObjectAsync(Engine.Authoring.RemoveRules(config, [.. Rule.SelectMany(rule => config.Numbers(rule))]));
+    }
 }

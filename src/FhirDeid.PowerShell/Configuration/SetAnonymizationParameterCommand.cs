@@ -10,13 +10,14 @@ namespace FhirDeid.PowerShell.Configuration;
 /// <example><code>New-AnonymizationConfig Empty | Set-AnonymizationParameter -EnablePartialDatesForRedact $true</code>Lets redact keep the year of dates.</example>
 /// <example><code>$config | Set-AnonymizationParameter -CryptoHashKey (Read-Host -AsSecureString)</code>Puts in a key, which is shown nowhere.</example>
 /// <example><code>$config | Set-AnonymizationParameter -RestrictedZipCodeTabulationAreas '036', '059'</code>Names the postal areas of which no digit stays.</example>
+/// <example><code>$config | Set-AnonymizationParameter -ProcessingErrors skip</code>Has a resource that fails replaced by an empty one, and the rest go on.</example>
 [Cmdlet(VerbsCommon.Set, "AnonymizationParameter")]
 [OutputType(typeof(AnonymizationConfig))]
 public sealed class SetAnonymizationParameterCommand : FhirDeidCommand
 {
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true)]
-    public AnonymizationConfig Config { get; set; } = null!;
+    public AnonymizationConfigArgument Config { get; set; } = null!;
 
     /// <summary>Key of cryptoHash, at least 16 characters.</summary>
     [Parameter]
@@ -61,6 +62,11 @@ public sealed class SetAnonymizationParameterCommand : FhirDeidCommand
     [ValidatePattern("^[0-9]{3}$")]
     public string[] RestrictedZipCodeTabulationAreas { get; set; } = [];
 
+    /// <summary>What becomes of a resource that fails: with raise the service ends the run and Invoke-FhirDeid leaves the file out, with skip an empty resource takes its place.</summary>
+    [Parameter]
+    [ValidateSet("raise", "skip", IgnoreCase = false)]
+    public string ProcessingErrors { get; set; } = "";
+
     /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
@@ -75,8 +81,9 @@ public sealed class SetAnonymizationParameterCommand : FhirDeidCommand
             [nameof(EnablePartialDatesForRedact)] = EnablePartialDatesForRedact,
             [nameof(EnablePartialZipCodesForRedact)] = EnablePartialZipCodesForRedact,
             [nameof(RestrictedZipCodeTabulationAreas)] = RestrictedZipCodeTabulationAreas,
+            [nameof(ProcessingErrors)] = ProcessingErrors,
         };
-        await pipeline.WriteObjectAsync(Engine.Authoring.SetParameters(Config, values.Where(value => MyInvocation.BoundParameters.ContainsKey(value.Key))
+        await pipeline.WriteObjectAsync(Engine.Authoring.SetParameters(await Config.ReadAsync(this, pipeline, cancellation), values.Where(value => MyInvocation.BoundParameters.ContainsKey(value.Key))
             .ToDictionary(value => char.ToLowerInvariant(value.Key[0]) + value.Key[1..], value => JsonText.Of(value.Value))));
     }
 }

@@ -33,9 +33,9 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
     [ValidateNotNullOrEmpty]
     public string[] LiteralPath { get; set; } = [];
 
-    /// <summary>The configuration.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(ParameterSetName = ByConfig, Mandatory = true, ValueFromPipeline = true)]
-    public AnonymizationConfig? Config { get; set; }
+    public AnonymizationConfigArgument? Config { get; set; }
 
     /// <summary>Writes for each configuration whether it has no finding of severity Error, and nothing else.</summary>
     [Parameter]
@@ -51,20 +51,29 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
     [ValidateFhirResourceType]
     public string[] ResourceType { get; set; } = [];
 
-    /// <summary>With -Coverage: NDJSON or JSON files, or folders with such, in which to count the elements. Values are not read into the result.</summary>
+    /// <summary>With -Coverage: NDJSON or JSON files, or folders with such, packed by gzip or not, in which to count the elements. Codes and systems that hold words are listed under A-R. Values are not read into the result.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string[]? SampleData { get; set; }
 
     /// <inheritdoc/>
+    protected override Task BeginAsync(IPipeline pipeline, CancellationToken cancellation)
+    {
+        if (!Coverage && (SampleData is not null || ResourceType.Length > 0))
+            throw new FhirDeidException("CoverageRequired", FhirDeidErrorCategory.InvalidArgument, "-SampleData and -ResourceType say what -Coverage looks at.", "Add -Coverage, or leave them out.");
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
     protected override async Task ProcessAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        if (Config is { } config)
+        if (Config is { GivenPath: null } config)
         {
-            await WriteAsync(config.Name, Encoding.UTF8.GetBytes(config.ToJson()), pipeline, cancellation);
+            (string json, string name) = await config.TextAsync(this, pipeline, cancellation);
+            await WriteAsync(name, Encoding.UTF8.GetBytes(json), pipeline, cancellation);
             return;
         }
-        foreach (string file in await pipeline.InvokeAsync(() => Path.SelectMany(this.ExistingPaths).Concat(LiteralPath.Select(this.FullPath)).ToList()))
+        foreach (string file in await pipeline.InvokeAsync(() => Path.SelectMany(this.ExistingPaths).Concat(LiteralPath.Append(Config?.GivenPath).OfType<string>().Select(this.FullPath)).ToList()))
         {
             try
             {
@@ -81,8 +90,8 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
     {
         if (Coverage)
         {
-            List<string>? samples = SampleData is null ? null : [.. (await pipeline.InvokeAsync(() => SampleData.SelectMany(this.ExistingPaths).ToList())).SelectMany(Files)];
-            foreach (AnonymizationCoverage category in Engine.Analysis.Cover(Encoding.UTF8.GetString(file), ResourceType, samples, cancellation)) await pipeline.WriteObjectAsync(category);
+            List<string>? samples = SampleData is null ? null : [.. (await pipeline.InvokeAsync(() => SampleData.SelectMany(this.ExistingPaths).ToList())).SelectMany(SampleFiles.Of)];
+            foreach (AnonymizationCoverage category in await Engine.Analysis.CoverAsync(Encoding.UTF8.GetString(file), ResourceType, samples, cancellation)) await pipeline.WriteObjectAsync(category);
             return;
         }
         IReadOnlyList<AnonymizationConfigFinding> findings = Engine.Analysis.Test(file);
@@ -101,9 +110,6 @@ public sealed class TestAnonymizationConfigCommand : FhirDeidCommand
 
     /// <summary>Findings are no errors of the command, unless a script asks to stop at errors.</summary>
     private bool IsToStop() => MyInvocation.BoundParameters.TryGetValue("ErrorAction", out object? action) && action is ActionPreference.Stop;
-
-    private static IEnumerable<string> Files(string path) => Engine.Anonymization.Files(path, "/").Select(file => file.FullName).DefaultIfEmpty(null).Select(file => file ?? throw new FhirDeidException("FileNotFound", FhirDeidErrorCategory.ObjectNotFound,
-        $"There is no FHIR data in '{path}': nothing was looked at.", "Give files, or a folder with .ndjson or .json files, or those with .gz.", path));
 
     private static async Task<byte[]> ReadAsync(string path, CancellationToken cancellation)
     {

@@ -15,7 +15,7 @@ namespace FhirDeid.PowerShell.Export;
 /// <example><code>$export | Wait-FhirExport | Receive-FhirExport -Destination ./research</code>Downloads an export once it has completed.</example>
 /// <example><code>Import-Clixml ./export.xml | Receive-FhirExport ./research</code>Downloads an export of an earlier session, or goes on with it.</example>
 /// <example><code>Receive-FhirExport -Destination ./research -Verify</code>Checks that a folder is as it was received.</example>
-/// <example><code>$export | Receive-FhirExport ./research -AnonymizationConfig $config</code>De-identifies what comes from a server that does not, before anything is written to disk.</example>
+/// <example><code>$export | Receive-FhirExport ./research -Config $config</code>De-identifies what comes from a server that does not, before anything is written to disk.</example>
 [Cmdlet(VerbsCommunications.Receive, "FhirExport", DefaultParameterSetName = FromService, SupportsShouldProcess = true)]
 [OutputType(typeof(ReceivedFhirFile))]
 public sealed class ReceiveFhirExportCommand : FhirExportCommand
@@ -44,9 +44,10 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
     [Parameter(ParameterSetName = FromService)]
     public SwitchParameter Unique { get; set; }
 
-    /// <summary>Configuration, or path of its file, that what arrives is de-identified by before it is written. For servers that do not de-identify.</summary>
+    /// <summary>The configuration (an object, the path of a file, or JSON text) that what arrives is de-identified by before it is written. For servers that do not de-identify.</summary>
     [Parameter(ParameterSetName = FromService)]
-    public AnonymizationConfigArgument? AnonymizationConfig { get; set; }
+    [Alias("AnonymizationConfig")]
+    public AnonymizationConfigArgument? Config { get; set; }
 
     /// <summary>Receives files although nothing proves them de-identified: they may hold identified data.</summary>
     [Parameter(ParameterSetName = FromService)]
@@ -64,11 +65,11 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
             await foreach (ReceivedFhirFile file in Engine.Cloud.VerifyAsync(folder, pipeline.Progress, cancellation)) await pipeline.WriteObjectAsync(file);
             return;
         }
-        FhirExport export = await CompletedExportAsync(AllowNotDeidentified || AnonymizationConfig is not null, cancellation);
+        FhirExport export = await CompletedExportAsync(AllowNotDeidentified || Config is not null, cancellation);
         FhirReceiveOptions options = new() { Destination = folder, Force = Force, Unique = Unique, AllowNotDeidentified = AllowNotDeidentified };
-        if (AnonymizationConfig is not null)
+        if (Config is not null)
         {
-            AnonymizationConfig config = AnonymizationConfig.Config ?? await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(AnonymizationConfig.Path)), cancellation);
+            AnonymizationConfig config = await Config.ReadAsync(this, pipeline, cancellation);
             (options.Deidentify, options.DeidentifySha256) = (Engine.Anonymization.CreateAnonymizers(config), config.Sha256);
         }
         else if (!AllowNotDeidentified)

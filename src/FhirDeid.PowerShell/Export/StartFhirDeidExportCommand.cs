@@ -16,7 +16,7 @@ namespace FhirDeid.PowerShell.Export;
 /// <example><code>$published | Start-FhirDeidExport -Container research -Since $previous</code>Exports what has changed since an earlier export, which misses nothing.</example>
 /// <example><code>Start-FhirDeidExport -Container research -ConfigName study-7.json -ConfigETag '"0x8DC5F2A1B3C4D5E"'</code>Names the configuration by hand.</example>
 /// <example><code>$published | Start-FhirDeidExport -Container research -ResourceType Observation -TypeFilter 'Observation?category=laboratory'</code>Exports laboratory results alone.</example>
-/// <example><code>Start-FhirDeidExport -DeidentifyLocally | Wait-FhirExport | Receive-FhirExport ./research -AnonymizationConfig $config</code>Exports from a server that does not de-identify; the files are de-identified while they are received.</example>
+/// <example><code>Start-FhirDeidExport -DeidentifyLocally | Wait-FhirExport | Receive-FhirExport ./research -Config $config</code>Exports from a server that does not de-identify; the files are de-identified while they are received.</example>
 /// <example><code>$published | Start-FhirDeidExport -Container research -Group study-7</code>Exports the patients of a Group and what belongs to them, where the service supports that.</example>
 [Cmdlet(VerbsLifecycle.Start, "FhirDeidExport", DefaultParameterSetName = AtSystemLevel, SupportsShouldProcess = true)]
 [Alias("Start-FhirExport")]
@@ -54,7 +54,7 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
     [ValidateNotBlank]
     public string ConfigCollectionReference { get; set; } = "";
 
-    /// <summary>Exports without a configuration: the files hold identified data. For servers that do not de-identify; Receive-FhirExport -AnonymizationConfig then de-identifies before anything is written to disk.</summary>
+    /// <summary>Exports without a configuration: the files hold identified data. For servers that do not de-identify; Receive-FhirExport -Config then de-identifies before anything is written to disk.</summary>
     [Parameter]
     public SwitchParameter DeidentifyLocally { get; set; }
 
@@ -147,7 +147,7 @@ public sealed class StartFhirDeidExportCommand : ConnectedCommand
             IncludeDeleted = IncludeDeleted,
         };
         Uri kickOff = Connection.KickOffUri(request);
-        if (DeidentifyLocally) pipeline.WriteWarning("The export is not de-identified: whoever may read its files reads identified data. Receive it with -AnonymizationConfig, and delete the files then.");
+        if (DeidentifyLocally) pipeline.WriteWarning("The export is not de-identified: whoever may read its files reads identified data. Receive it with -Config, and delete the files then.");
         if (ConfigCollectionReference.Length > 0 && !ConfigCollectionReference.Contains('@'))
             pipeline.WriteWarning("The tag of an image can move: a configuration that is replaced meanwhile would be used by some workers of the service and not by others. A digest (@sha256:…) pins it.");
         if (!await pipeline.ShouldProcessAsync($"GET {kickOff.AbsoluteUri}", DeidentifyLocally ? "Start export without de-identification" : $"Start export with configuration {ConfigName}")) return;

@@ -11,15 +11,16 @@ namespace FhirDeid.PowerShell.Local;
 /// <remarks>
 /// <para>A file ending in .json is one resource or Bundle, any other holds one resource a line; .gz is unpacked and packed again. A folder stands for its .ndjson and .json files, packed or not, and for those of the folders below it. Results keep name, order and folder; they appear under their name only when they are complete.</para>
 /// <para>The same command again leaves what is complete: input (size and time, or ETag), configuration, module and output (SHA-256) are those of the earlier run, by the notes in the destination's hidden folder .fhirdeid or in a blob's metadata. Anything else is done again. A file that this cmdlet did not write is replaced by -Force alone.</para>
+/// <para>A text in the pipeline is a resource, and its result goes to the pipeline; with -Destination it is the path of a file or folder.</para>
 /// <para>From container to container, or to a folder, identified data passes through memory alone. The account is that of the connection.</para>
 /// <para>With "processingErrors": "raise", the default, a resource that fails is the error of its file, which is not written; the other files go on. With "skip" an empty resource takes its place, and a warning tells file, line, type, rule and method. Neither quotes the resource.</para>
 /// </remarks>
-/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Configuration ./study-7.json -PassThru</code>De-identifies a folder with a configuration file and shows what became of each file.</example>
-/// <example><code>New-FhirSampleData ./raw -PatientCount 100 | Invoke-FhirDeid -Destination ./research -Configuration (New-AnonymizationConfig SafeHarbor)</code>De-identifies made-up patients.</example>
-/// <example><code>Get-Content ./Patient.ndjson | Invoke-FhirDeid -Configuration $config | Select-Object -First 3</code>De-identifies resources in the pipeline, JSON text in and out, and looks at three.</example>
-/// <example><code>Invoke-FhirDeid -Container raw -DestinationContainer research -Configuration $config</code>De-identifies all files of a container into another one.</example>
-/// <example><code>Import-Clixml ./export.xml | Invoke-FhirDeid -Destination ./research -Configuration $config</code>De-identifies the files of a saved export into a folder.</example>
-/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Configuration $config -WhatIf</code>Shows which files of a folder would be de-identified.</example>
+/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Config ./study-7.json -PassThru</code>De-identifies a folder with a configuration file and shows what became of each file.</example>
+/// <example><code>New-FhirSampleData ./raw -PatientCount 100 | Invoke-FhirDeid -Destination ./research -Config (New-AnonymizationConfig SafeHarbor)</code>De-identifies made-up patients.</example>
+/// <example><code>Get-Content ./Patient.ndjson | Invoke-FhirDeid -Config $config | Select-Object -First 3</code>De-identifies resources in the pipeline, JSON text in and out, and looks at three.</example>
+/// <example><code>Invoke-FhirDeid -Container raw -DestinationContainer research -Config $config</code>De-identifies all files of a container into another one.</example>
+/// <example><code>Import-Clixml ./export.xml | Invoke-FhirDeid -Destination ./research -Config $config</code>De-identifies the files of a saved export into a folder.</example>
+/// <example><code>Invoke-FhirDeid ./raw -Destination ./research -Config $config -WhatIf</code>Shows which files of a folder would be de-identified.</example>
 [Cmdlet(VerbsLifecycle.Invoke, "FhirDeid", DefaultParameterSetName = ByPath, SupportsShouldProcess = true)]
 [OutputType(typeof(DeidentifiedFile), typeof(string))]
 public sealed class InvokeFhirDeidCommand : FhirDeidCommand
@@ -37,8 +38,8 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     private IDeidentificationTarget? _target;
     private long _failures;
 
-    /// <summary>Files or folders; wildcards are allowed.</summary>
-    [Parameter(ParameterSetName = ByPath, Mandatory = true, Position = 0)]
+    /// <summary>Files or folders, from the pipeline too; wildcards are allowed.</summary>
+    [Parameter(ParameterSetName = ByPath, Mandatory = true, Position = 0, ValueFromPipeline = true)]
     [ValidateNotNullOrEmpty]
     public string[] Path { get; set; } = [];
 
@@ -87,10 +88,10 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     [ValidateNotBlank]
     public string? DestinationContainer { get; set; }
 
-    /// <summary>The configuration: an object of New-AnonymizationConfig, or the path of a file.</summary>
+    /// <summary>The configuration: an object of New-AnonymizationConfig, the path of a file, or JSON text.</summary>
     [Parameter(Mandatory = true, Position = 2)]
-    [Alias("Config")]
-    public AnonymizationConfigArgument Configuration { get; set; } = null!;
+    [Alias("Configuration")]
+    public AnonymizationConfigArgument Config { get; set; } = null!;
 
     /// <summary>Threads that work on one file; as many as there are processors where it is not given. The results are the same for any number.</summary>
     [Parameter]
@@ -114,8 +115,7 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
     /// <inheritdoc/>
     protected override async Task BeginAsync(IPipeline pipeline, CancellationToken cancellation)
     {
-        _config = Configuration.Config ??
-            await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(Configuration.Path)), cancellation);
+        _config = await Config.ReadAsync(this, pipeline, cancellation);
         foreach (string warning in _config.Warnings) pipeline.WriteWarning(warning);
 
         if (Destination is not null && DestinationContainer is not null)
@@ -139,6 +139,8 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
         }
         else if (!string.IsNullOrWhiteSpace(Resource))
         {
+            if (!Resource.TrimStart().StartsWith('{') && await pipeline.InvokeAsync(() => this.Exists(Resource)))
+                throw new FhirDeidException("DestinationRequired", FhirDeidErrorCategory.InvalidArgument, $"'{Resource}' in the pipeline is the path of a file or folder, and nothing says where its results go.", "Give -Destination; or pipe the resources themselves, with Get-Content.");
             string result = Deidentification.Deidentify(Resource, out DeidentificationFailure? failure);
             if (failure is not null && ++_failures <= ToldFailures) WarnOf(failure, pipeline);
             await pipeline.WriteObjectAsync(result);
@@ -172,6 +174,13 @@ public sealed class InvokeFhirDeidCommand : FhirDeidCommand
 
     private async Task DeidentifyAsync(IReadOnlyList<IDeidentificationInput> inputs, IPipeline pipeline, CancellationToken cancellation)
     {
+        IDeidentificationInput[] replaced = [.. inputs.Where(input => _target!.FullName(input.Name) == input.FullName)];
+        if (replaced.Length > 0)
+        {
+            await pipeline.WriteErrorAsync(new FhirDeidException("DestinationIsSource", FhirDeidErrorCategory.InvalidArgument,
+                $"The output would replace the input: {replaced[0].FullName}{(replaced.Length > 1 ? $" and {replaced.Length - 1} more" : "")}.", "Give another folder to -Destination, or another container to -DestinationContainer.", replaced[0].FullName));
+            inputs = [.. inputs.Except(replaced)];
+        }
         RunProgress progress = new(pipeline.Progress, inputs.Sum(input => input.Length));
         foreach (IDeidentificationInput input in inputs)
         {

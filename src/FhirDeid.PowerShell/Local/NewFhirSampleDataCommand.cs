@@ -7,7 +7,7 @@ namespace FhirDeid.PowerShell.Local;
 /// <summary>Writes made-up patient records as NDJSON, rich in what de-identification has to catch. The same seed and number give the same bytes.</summary>
 /// <example><code>New-FhirSampleData ./raw -PatientCount 100</code>Writes 100 patients and what belongs to them, one file a resource type.</example>
 /// <example><code>New-FhirSampleData ./raw -PatientCount 100 -Seed 7 -PlantedValuesPath ./planted.ndjson</code>Also lists every identifying value and where it stands, to look for them in de-identified data.</example>
-/// <example><code>New-FhirSampleData ./raw | Invoke-FhirDeid -Destination ./research -Configuration $config</code>Writes patients and de-identifies them.</example>
+/// <example><code>New-FhirSampleData ./raw | Invoke-FhirDeid -Destination ./research -Config $config</code>Writes patients and de-identifies them.</example>
 [Cmdlet(VerbsCommon.New, "FhirSampleData", SupportsShouldProcess = true)]
 [OutputType(typeof(SampleDataFile))]
 public sealed class NewFhirSampleDataCommand : FhirDeidCommand

@@ -22,6 +22,19 @@ internal static class FileSystemPaths
         }
     }
 
+    /// <summary>Whether a text names a file or folder that is there.</summary>
+    public static bool Exists(this PSCmdlet cmdlet, string text)
+    {
+        try
+        {
+            return cmdlet.FullPath(text) is var path && (File.Exists(path) || Directory.Exists(path));
+        }
+        catch (FhirDeidException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Full paths of the files and folders that a path with wildcards names.</summary>
     public static IReadOnlyList<string> ExistingPaths(this PSCmdlet cmdlet, string path)
     {
@@ -60,6 +73,9 @@ internal static class FileSystemPaths
         new("PathNotSupported", FhirDeidErrorCategory.InvalidArgument, $"'{path}' is not a path of the file system.",
             "Give a path on a file system drive, or set the location to one.", path);
 
+    /// <remarks>A resource that is given for a path is not quoted, and neither is a cause that may quote it.</remarks>
     private static FhirDeidException NotFound(string path, Exception? cause = null) =>
+        path.TrimStart().StartsWith('{') ? new("PathNotFound", FhirDeidErrorCategory.InvalidArgument, "A text that looks like JSON was given for the path of a file or folder.",
+            "Give a path. Resources in the pipeline come out of it again: leave out what only files need, such as -Destination.") :
         new("PathNotFound", FhirDeidErrorCategory.ObjectNotFound, $"There is no file or folder '{path}'.", "Check the path.", path, cause);
 }

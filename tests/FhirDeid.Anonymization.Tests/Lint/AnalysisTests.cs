@@ -1,3 +1,6 @@
+using System.IO.Compression;
+using System.Text;
+
 namespace FhirDeid.Anonymization.Tests;
 
 /// <summary>Coverage, previews and differences: what a configuration does, told without running it on all data.</summary>
@@ -11,8 +14,11 @@ public sealed class AnalysisTests : IDisposable
 
     private static string Rule(string path, string method) => $$"""{ "path": "{{path}}", "method": "{{method}}" }""";
 
-    private static AnonymizationCoverageElement Element(string config, string path, IEnumerable<string>? samples = null) =>
-        new ConfigurationAnalysis().Cover(config, [path.Split('.')[0]], samples, TestContext.Current.CancellationToken).SelectMany(category => category.Elements).First(element => element.Path == path);
+    private static async Task<AnonymizationCoverageElement> Element(string config, string path) =>
+        (await Cover(config, path.Split('.')[0])).SelectMany(category => category.Elements).First(element => element.Path == path);
+
+    private static Task<IReadOnlyList<AnonymizationCoverage>> Cover(string config, string? resourceType = null, string[]? samples = null) =>
+        new ConfigurationAnalysis().CoverAsync(config, resourceType is null ? [] : [resourceType], samples, TestContext.Current.CancellationToken);
 
     private static AnonymizationConfigDifference Difference(string before, string after) => Assert.Single(new ConfigurationAnalysis().Compare(before, after));
 
@@ -31,8 +37,8 @@ public sealed class AnalysisTests : IDisposable
     [InlineData("Observation.subject.reference", "R")]
     [InlineData("Observation.note.text", "A-R")]
     [InlineData("Patient.birthDate.extension", "A-R")]
-    public void An_element_has_the_letters_of_what_it_can_hold(string path, string category) =>
-        Assert.Equal(category, Element(Config(Rule("Resource", "redact")), path).Category);
+    public async Task An_element_has_the_letters_of_what_it_can_hold(string path, string category) =>
+        Assert.Equal(category, (await Element(Config(Rule("Resource", "redact")), path)).Category);
 
     [Theory]
     [InlineData("Patient.name", "redact", "Patient.name.family", AnonymizationEffect.Removed)]
@@ -45,51 +51,51 @@ public sealed class AnalysisTests : IDisposable
     [InlineData("nodesByType('Address')", "redact", "Patient.address.postalCode", AnonymizationEffect.Partial)]
     [InlineData("nodesByType('Address')", "redact", "Patient.address.city", AnonymizationEffect.Removed)]
     [InlineData("Patient.name.where(use = 'official')", "redact", "Patient.name.family", AnonymizationEffect.Unchanged)]
-    public void The_effect_is_that_of_the_rule_that_decides(string path, string method, string element, AnonymizationEffect effect)
+    public async Task The_effect_is_that_of_the_rule_that_decides(string path, string method, string element, AnonymizationEffect effect)
     {
         string config = Config(Rule(path, method), """ "cryptoHashKey": "k", "dateShiftKey": "k", "enablePartialZipCodesForRedact": true, "restrictedZipCodeTabulationAreas": ["036"] """);
 
-        Assert.Equal(effect, Element(config, element).Effect);
+        Assert.Equal(effect, (await Element(config, element)).Effect);
     }
 
     [Fact]
-    public void A_condition_before_a_certain_rule_can_only_lessen_protection()
+    public async Task A_condition_before_a_certain_rule_can_only_lessen_protection()
     {
-        AnonymizationCoverageElement element = Element(Config($"{Rule("Patient.name.where(use = 'anonymous')", "keep")}, {Rule("Patient.name", "redact")}"), "Patient.name.family");
+        AnonymizationCoverageElement element = await Element(Config($"{Rule("Patient.name.where(use = 'anonymous')", "keep")}, {Rule("Patient.name", "redact")}"), "Patient.name.family");
 
         Assert.Equal((AnonymizationEffect.Unchanged, 2), (element.Effect, element.Rule));
         Assert.Equal([1], element.ConditionalRules);
     }
 
     [Fact]
-    public void Nothing_that_can_hold_an_identifier_stays_with_SafeHarbor_and_everything_without_rules()
+    public async Task Nothing_that_can_hold_an_identifier_stays_with_SafeHarbor_and_everything_without_rules()
     {
-        string safeHarbor = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "templates", "SafeHarbor.json")).Replace("\"cryptoHashKey\": \"\"", "\"cryptoHashKey\": \"k\"", StringComparison.Ordinal);
+        string safeHarbor = (await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "templates", "SafeHarbor.json"), TestContext.Current.CancellationToken)).Replace("\"cryptoHashKey\": \"\"", "\"cryptoHashKey\": \"k\"", StringComparison.Ordinal);
 
-        Assert.All(new ConfigurationAnalysis().Cover(safeHarbor, [], null, TestContext.Current.CancellationToken), category => Assert.Equal(0, category.Unchanged));
-        Assert.All(new ConfigurationAnalysis().Cover(Config(""), [], null, TestContext.Current.CancellationToken), category => Assert.True(category.Total > 0 && category.Unchanged == category.Total));
+        Assert.All(await Cover(safeHarbor), category => Assert.Equal(0, category.Unchanged));
+        Assert.All(await Cover(Config("")), category => Assert.True(category.Total > 0 && category.Unchanged == category.Total));
     }
 
     [Fact]
-    public void Coverage_says_what_the_engine_does()
+    public async Task Coverage_says_what_the_engine_does()
     {
         string config = Config($"{Rule("Patient.name.given", "keep")}, {Rule("nodesByType('HumanName')", "redact")}, {Rule("Patient.telecom.value", "cryptoHash")}", "\"cryptoHashKey\": \"k\"");
         string result = Engine.Run(config, """{"resourceType":"Patient","name":[{"family":"f","given":["g"]}],"contact":[{"name":{"family":"f"}}],"telecom":[{"value":"1"}],"address":[{"city":"c"}]}""");
 
-        foreach ((string path, string value) in (ReadOnlySpan<(string, string)>)[("Patient.name.family", "\"f\""), ("Patient.name.given", "\"g\""), ("Patient.telecom.value", "\"1\""), ("Patient.address.city", "\"c\"")])
-            Assert.Equal(Element(config, path).Effect == AnonymizationEffect.Unchanged, result.Contains(value, StringComparison.Ordinal));
+        foreach ((string path, string value) in ((string, string)[])[("Patient.name.family", "\"f\""), ("Patient.name.given", "\"g\""), ("Patient.telecom.value", "\"1\""), ("Patient.address.city", "\"c\"")])
+            Assert.Equal((await Element(config, path)).Effect == AnonymizationEffect.Unchanged, result.Contains(value, StringComparison.Ordinal));
     }
 
     [Fact]
-    public void Samples_are_counted_and_their_values_go_nowhere()
+    public async Task Samples_are_counted_and_their_values_go_nowhere()
     {
         string file = Path.Combine(_folder, "Patient.ndjson");
-        File.WriteAllText(file, """
+        await File.WriteAllTextAsync(file, """
             {"resourceType":"Patient","name":[{"family":"Lovelace"},{"family":"Byron"}],"_birthDate":{"extension":[{"url":"u"}]}}
 
             {"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","name":[{"family":"King"}],"unknown":1}}]}
-            """);
-        IReadOnlyList<AnonymizationCoverage> coverage = new ConfigurationAnalysis().Cover(Config(""), ["Patient"], [file], TestContext.Current.CancellationToken);
+            """, TestContext.Current.CancellationToken);
+        IReadOnlyList<AnonymizationCoverage> coverage = await Cover(Config(""), "Patient", [file]);
 
         Assert.Equal(3, coverage[0].FoundUnchanged);
         Assert.Equal(1, coverage[^1].Elements.Single(element => element.Path == "Patient.birthDate.extension").Found);
@@ -98,12 +104,29 @@ public sealed class AnalysisTests : IDisposable
     }
 
     [Fact]
-    public void A_sample_that_is_not_JSON_is_named_with_its_line_and_without_its_text()
+    public async Task Words_where_a_code_or_a_system_belongs_are_listed_where_a_sample_has_them()
+    {
+        string file = Path.Combine(_folder, "Condition.ndjson");
+        await File.WriteAllTextAsync(file, """
+            {"resourceType":"Condition","code":{"coding":[{"system":"http://loinc.org","code":"a-1"},{"system":"the ward of Dr. Byron","code":"Ada Lovelace, ward 7"}]},"subject":{"type":"Patient"}}
+            {"resourceType":"Condition","code":{"coding":[{"code":" b "},{"code":"Ada King"}]}}
+            """, TestContext.Current.CancellationToken);
+
+        IReadOnlyList<AnonymizationCoverage> coverage = await Cover(Config(Rule("nodesByType('uri')", "redact")), "Condition", [file]);
+
+        Assert.Equal([("Condition.code.coding.system", 1L, AnonymizationEffect.Removed), ("Condition.code.coding.code", 2L, AnonymizationEffect.Unchanged)],
+            coverage[^1].Elements.Where(element => element.Type is "code" or "uri").Select(element => (element.Path, element.Found!.Value, element.Effect)));
+        Assert.Equal(2, coverage[^1].FoundUnchanged);
+        Assert.DoesNotContain((await Cover(Config(""), "Condition"))[^1].Elements, element => element.Type is "code" or "uri");
+    }
+
+    [Fact]
+    public async Task A_sample_that_is_not_JSON_is_named_with_its_line_and_without_its_text()
     {
         string file = Path.Combine(_folder, "Patient.ndjson");
-        File.WriteAllText(file, "{\"resourceType\":\"Patient\"}\nLovelace");
+        await File.WriteAllTextAsync(file, "{\"resourceType\":\"Patient\"}\nLovelace", TestContext.Current.CancellationToken);
 
-        FhirDeidException error = Assert.Throws<FhirDeidException>(() => new ConfigurationAnalysis().Cover(Config(""), [], [file], TestContext.Current.CancellationToken));
+        FhirDeidException error = await Assert.ThrowsAsync<FhirDeidException>(() => Cover(Config(""), null, [file]));
 
         Assert.Contains("Line 2", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("Lovelace", error.Message, StringComparison.Ordinal);
@@ -151,8 +174,8 @@ public sealed class AnalysisTests : IDisposable
 
         IReadOnlyList<FhirElementChange> changes = preview.Compare("""{"resourceType":"Patient","id":"p1","name":[{"use":"usual","given":["Ada"]},{"family":"Lovelace"}],"gender":"female"}""");
 
-        Assert.Equal(["Patient.id", "Patient.name[0].use", "Patient.name[1].family"], changes.Select(change => change.Path));
-        Assert.Equal([(3, "cryptoHash", "p1"), (2, "redact", "usual"), (2, "redact", "Lovelace")], changes.Select(change => (change.Rule, change.Method, change.Before)));
+        Assert.Equal(["Patient.id", "Patient.name[0].use", "Patient.name[1].family", "Patient.meta.security[0]", "Patient.meta.security[1]"], changes.Select(change => change.Path));
+        Assert.Equal([(3, "cryptoHash", "p1"), (2, "redact", "usual"), (2, "redact", "Lovelace"), (0, "", null), (0, "", null)], changes.Select(change => (change.Rule, change.Method, change.Before)));
         Assert.Equal(64, changes[0].After!.Length);
         Assert.Null(changes[2].After);
         Assert.All(changes, change => Assert.Equal(("Patient", "p1"), (change.ResourceType, change.ResourceId)));
@@ -176,6 +199,117 @@ public sealed class AnalysisTests : IDisposable
         using IResourcePreview preview = new ConfigurationAnalysis().Preview(Config(Rule("Patient.gender", "redact")));
 
         Assert.ThrowsAny<FhirDeidException>(() => preview.Compare("{}"));
-        Assert.Single(preview.Compare("""{"resourceType":"Patient","gender":"female"}"""));
+        Assert.Equal(["Patient.gender", "Patient.meta.security[0]"], preview.Compare("""{"resourceType":"Patient","gender":"female"}""").Select(change => change.Path));
+    }
+
+    [Fact]
+    public void A_preview_shows_the_labels_behind_those_that_are_there()
+    {
+        using IResourcePreview preview = new ConfigurationAnalysis().Preview(Config($"{Rule("Patient.gender", "redact")}, {Rule("Patient.id", "cryptoHash")}", "\"cryptoHashKey\": \"k\""));
+
+        IReadOnlyList<FhirElementChange> changes = preview.Compare(
+            """{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"p","meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"}]},"gender":"female"}}]}""");
+
+        FhirElementChange label = Assert.Single(changes, change => change.Path.Contains("entry[0].resource.meta", StringComparison.Ordinal));
+        Assert.Equal(("Bundle.entry[0].resource.meta.security[1]", 0, null), (label.Path, label.Rule, label.Before));
+        Assert.Contains("CRYTOHASH", label.After, StringComparison.Ordinal);
+        Assert.Equal(2, changes.Count(change => change.Path.StartsWith("Bundle.meta.security[", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("Patient.birthDate", "2000-01-01", "\"_birthDate\":{\"id\":\"b\"}", "Patient.birthDate", "2000-01-01")]
+    [InlineData("Patient.name.given", "x", "\"name\":[{\"_given\":[{\"id\":\"g\"}]}]", "Patient.name[0].given", "[\"x\"]")]
+    [InlineData("Patient.name.where(use = 'usual').given", "x", "\"name\":[{\"use\":\"usual\",\"given\":[\"x\",null],\"_given\":[null,{\"id\":\"g\"}]}]", "Patient.name[0].given[1]", "x")]
+    public void A_preview_shows_values_that_a_substitute_gives_to_elements_without_one(string path, string value, string element, string place, string after)
+    {
+        using IResourcePreview preview = new ConfigurationAnalysis().Preview($$"""{ "fhirPathRules": [ { "path": "{{path}}", "method": "substitute", "replaceWith": "{{value}}" } ] }""");
+
+        FhirElementChange change = Assert.Single(preview.Compare($$"""{"resourceType":"Patient",{{element}}}"""), change => change.Before is null && !change.Path.Contains("meta", StringComparison.Ordinal));
+
+        Assert.Equal((place, 1, "substitute", after), (change.Path, change.Rule, change.Method, change.After));
+    }
+
+    [Fact]
+    public void Half_a_surrogate_pair_is_refused_by_a_preview_as_by_the_engine()
+    {
+        using IResourcePreview preview = new ConfigurationAnalysis().Preview(Config(Rule("Patient.gender", "redact")));
+
+        foreach (string half in (string[])["\ud800", "\\ud800"])
+        {
+            FhirDeidException error = Assert.Throws<FhirDeidException>(() => preview.Compare($$"""{"resourceType":"Patient","name":[{"text":"Lovelace {{half}}"}]}"""));
+            Assert.Equal("FhirDeid.ResourceInvalid", error.ErrorId);
+            Assert.DoesNotContain("Lovelace", error.ToString(), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(500, true)]
+    [InlineData(520, false)]
+    [InlineData(2_000, false)]
+    public void A_preview_shows_512_levels_and_refuses_more(int depth, bool isShown)
+    {
+        string deep = string.Concat(Enumerable.Repeat("""{"url":"u","extension":[""", depth)) + """{"url":"u","valueString":"Lovelace"}""" + string.Concat(Enumerable.Repeat("]}", depth));
+        string resource = $$"""{"resourceType":"Patient","extension":[{{deep}}]}""";
+        using IResourcePreview preview = new ConfigurationAnalysis().Preview(Config(Rule("nodesByType('string')", "redact")));
+
+        if (isShown)
+        {
+            Assert.Contains(preview.Compare(resource), change => change.Before == "Lovelace");
+            return;
+        }
+        FhirDeidException error = Assert.Throws<FhirDeidException>(() => preview.Compare(resource));
+        Assert.Equal("FhirDeid.ResourceInvalid", error.ErrorId);
+        Assert.Contains("512", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"resourceType":"Nope","name":"Lovelace"}""")]
+    [InlineData("""{"name":"Lovelace"}""")]
+    [InlineData("""["Lovelace"]""")]
+    public async Task Coverage_refuses_samples_that_are_no_resources_of_R4(string text)
+    {
+        string file = Path.Combine(_folder, "foreign.ndjson");
+        await File.WriteAllTextAsync(file, "\n" + text, TestContext.Current.CancellationToken);
+
+        FhirDeidException error = await Assert.ThrowsAsync<FhirDeidException>(() => Cover(Config(""), null, [file]));
+
+        Assert.Equal("FhirDeid.ResourceInvalid", error.ErrorId);
+        Assert.StartsWith("Line 2 of ", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Lovelace", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Coverage_refuses_samples_that_are_missing_or_cut_off_and_counts_packed_ones()
+    {
+        using MemoryStream memory = new();
+        await using (GZipStream gzip = new(memory, CompressionLevel.Fastest, leaveOpen: true))
+            await gzip.WriteAsync(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 300).Select(i => $$"""{"resourceType":"Patient","id":"{{i * 7919}}","name":[{"family":"Lovelace"}]}""" + "\n"))), TestContext.Current.CancellationToken);
+        string file = Path.Combine(_folder, "Patient.ndjson.gz");
+
+        await File.WriteAllBytesAsync(file, memory.ToArray(), TestContext.Current.CancellationToken);
+        Assert.Equal(300, (await Cover(Config(""), "Patient", [file]))[0].FoundUnchanged);
+
+        await File.WriteAllBytesAsync(file, memory.ToArray()[..^40], TestContext.Current.CancellationToken);
+        Assert.Equal("FhirDeid.FileNotWhole", (await Assert.ThrowsAsync<FhirDeidException>(() => Cover(Config(""), "Patient", [file]))).ErrorId);
+        Assert.Equal("FhirDeid.FileUnreadable", (await Assert.ThrowsAsync<FhirDeidException>(() => Cover(Config(""), "Patient", [file + "x"]))).ErrorId);
+    }
+
+    /// <summary>Lines longer than the reader's buffer, line ends within and at its borders, byte order mark, blank lines, no last line end: the lines are those that the engine numbers.</summary>
+    [Fact]
+    public async Task Samples_are_read_as_the_engine_reads_them()
+    {
+        string file = Path.Combine(_folder, "lines.ndjson");
+        int[] lengths = [1, 70_000, 0, 65_535, 3, 65_536, 200_000, 65_534, 0];
+        await File.WriteAllTextAsync(file, "\ufeff" + string.Join("\r\n", lengths.Select(length => new string('x', length))), TestContext.Current.CancellationToken);
+
+        List<(long, int)> read = [];
+        await foreach (FhirResourceText resource in new ConfigurationAnalysis().ReadAsync(file, TestContext.Current.CancellationToken))
+        {
+            Assert.Equal(file, resource.Path);
+            Assert.True(resource.Json.Span.IndexOfAnyExcept((byte)'x') < 0);
+            read.Add((resource.Line, resource.Json.Length));
+        }
+
+        Assert.Equal(lengths.Select((length, index) => (index + 1L, length)).Where(line => line.length > 0), read);
     }
 }

@@ -100,6 +100,25 @@ public sealed class LintTests
     public void Whatever_it_is_given_it_answers_with_findings(string text) =>
         Assert.Contains(new AnonymizationEngine().Test(text), finding => finding.Severity == AnonymizationConfigSeverity.Error);
 
+    /// <summary>What the service cuts off in front of a path leaves a rest that nobody can read; and paths whose parts do not stand alone.</summary>
+    [Theory]
+    [InlineData("Pati|nt.birthDate", true)]
+    [InlineData("Patient5birthDate", true)]
+    [InlineData("Patie1e400nt.name.family", true)]
+    [InlineData("Potient11111111111111111111111111111.contact", true)]
+    [InlineData("Matient*name | Patient.address", true)]
+    [InlineData("Patient . gender", true)]
+    [InlineData("(1 * 2) | Patient.address", false)]
+    [InlineData("(Patient | Observation.code)", false)]
+    [InlineData("(Patient) | Patient.name", false)]
+    public void A_path_that_cannot_be_cut_in_two_is_told_and_never_throws(string path, bool isError)
+    {
+        string config = $$"""{ "fhirPathRules": [ { "path": "{{path}}", "method": "redact" }, { "path": "Patient.gender", "method": "redact" } ] }""";
+
+        Assert.Equal(isError, new AnonymizationEngine().Test(config).Any(finding => finding is { Rule: 1, Severity: AnonymizationConfigSeverity.Error }));
+        Assert.NotNull(new ConfigurationAnalysis().Compare(config, config));
+    }
+
     [Fact]
     public void A_file_of_fifty_megabytes_is_too_large_and_nothing_else()
     {
