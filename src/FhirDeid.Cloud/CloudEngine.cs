@@ -73,7 +73,7 @@ public sealed class CloudEngine : ICloud
         JsonObject? resource = null;
         if (named)
         {
-            resourceManager = new ResourceManager(options.Emulator?.ResourceManagerEndpoint ?? cloud.ResourceManager, cloud.ResourceManagerAudience, credential, transport, _retryDelay);
+            resourceManager = new ResourceManager(options.Emulator?.ResourceManagerEndpoint ?? cloud.ResourceManager, cloud.ResourceManagerAudience, credential, transport, _retryDelay, _networkTimeout);
             (id, resource) = await new FhirServiceSearch(resourceManager, options).FindAsync(cancellation).ConfigureAwait(false);
             fhirService ??= id.Uri(cloud);
             if (accountName.Length == 0 && ControlPlane.ExportStorage(resource) is { Length: > 0 } exportStorage)

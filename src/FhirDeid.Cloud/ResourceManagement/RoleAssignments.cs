@@ -14,7 +14,9 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
     public const string QueueDataContributor = "Storage Queue Data Contributor";
 
     private const string Version = "2022-04-01";
-    private const int Attempts = 6;
+    private const int Attempts = 12;
+    /// <summary>How long a new principal is waited for: its creation takes minutes to be known everywhere.</summary>
+    private static readonly TimeSpan Replication = TimeSpan.FromMinutes(3);
 
     /// <summary>Names of the built-in roles and the ids of their definitions, which are the same everywhere.</summary>
     private static readonly Dictionary<string, string> Definitions = new(StringComparer.OrdinalIgnoreCase)
@@ -42,7 +44,7 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
     }
 
     /// <inheritdoc cref="IControlPlane.AssignRoleAsync"/>
-    public async Task<FhirRoleAssignment> AssignAsync(FhirRoleAssignment wanted, CancellationToken cancellation)
+    public async Task<FhirRoleAssignment> AssignAsync(FhirRoleAssignment wanted, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
         FhirPrincipal principal = new(wanted.ObjectId, wanted.ObjectType);
         string id = $"{wanted.Scope}/providers/Microsoft.Authorization/roleAssignments/{Name(wanted)}";
@@ -55,6 +57,7 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
                 ["principalType"] = wanted.ObjectType.ToString(),
             },
         };
+        TimeSpan waited = TimeSpan.Zero;
         for (int attempt = 1; ; attempt++)
         {
             ArmAnswer answer = await resourceManager.SendAsync(RequestMethod.Put, resourceManager.Address(id, Version), body, null, cancellation).ConfigureAwait(false);
@@ -68,8 +71,11 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
                     return await FindAsync(principal, wanted.RoleDefinitionName, wanted.Scope, cancellation).ConfigureAwait(false)
                         ?? Assignment(principal, wanted.RoleDefinitionName, wanted.Scope, ExistingId(answer, wanted.Scope));
                 // An identity made a moment ago is not known everywhere yet.
-                case (400, "PrincipalNotFound") when attempt < Attempts && wanted.ObjectType == FhirPrincipalType.ServicePrincipal:
-                    await Task.Delay(resourceManager.RetryDelay * Math.Pow(2, attempt), cancellation).ConfigureAwait(false);
+                case (400, "PrincipalNotFound") when waited < Replication && attempt < Attempts && wanted.ObjectType == FhirPrincipalType.ServicePrincipal:
+                    TimeSpan pause = resourceManager.RetryDelay * Math.Pow(2, Math.Min(attempt, 5));
+                    progress.Report(new FhirDeidProgress("Assigning roles", $"The tenant does not know {wanted.ObjectId} yet, {waited:m\\:ss}", (int)(100 * waited / Replication)));
+                    await Task.Delay(pause, cancellation).ConfigureAwait(false);
+                    waited += pause;
                     break;
                 default:
                     throw Refusal(answer, wanted);

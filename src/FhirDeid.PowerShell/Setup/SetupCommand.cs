@@ -20,14 +20,20 @@ public abstract class SetupCommand : ConnectedCommand
     private protected async Task<FhirServiceIdentity?> EnableIdentityAsync(TimeSpan timeout, IPipeline pipeline, CancellationToken cancellation)
     {
         FhirServiceIdentity identity = await ControlPlane.GetIdentityAsync(cancellation);
-        if (identity.ObjectId.Length > 0)
+        if (identity.ObjectId.Length > 0 && IsSettled(identity.ProvisioningState))
         {
             pipeline.WriteVerbose($"The system-assigned identity {identity.ObjectId} is on already: nothing was changed.");
             return identity;
         }
-        return await pipeline.ShouldProcessAsync(identity.ResourceId, "Switch on system-assigned managed identity")
+        return await pipeline.ShouldProcessAsync(identity.ResourceId, identity.ObjectId.Length == 0 ? "Switch on system-assigned managed identity" : Finish(identity.ProvisioningState))
             ? await ControlPlane.EnableIdentityAsync(timeout, pipeline.Progress, cancellation) : null;
     }
+
+    /// <summary>Whether the settings of a FHIR service are in force: no update is under way, and the last one has not failed.</summary>
+    private protected static bool IsSettled(string provisioningState) => provisioningState is "" or "Succeeded";
+
+    /// <summary>What is left to do where the settings are as they should be, and not in force.</summary>
+    private protected static string Finish(string provisioningState) => $"See the update through whose state is {provisioningState}";
 
     /// <summary>Looks for the roles of the FHIR service's identity and of a principal.</summary>
     /// <param name="storage">The storage account.</param>
@@ -61,7 +67,7 @@ public abstract class SetupCommand : ConnectedCommand
             return assignment;
         }
         if (!await pipeline.ShouldProcessAsync(assignment.Scope, $"Assign role {assignment.RoleDefinitionName} to {assignment.ObjectType} {assignment.ObjectId}")) return null;
-        return assignment.ObjectId == FutureIdentity ? throw IdentityMissing(Connection.Context.ResourceId) : await ControlPlane.AssignRoleAsync(assignment, cancellation);
+        return assignment.ObjectId == FutureIdentity ? throw IdentityMissing(Connection.Context.ResourceId) : await ControlPlane.AssignRoleAsync(assignment, pipeline.Progress, cancellation);
     }
 
     /// <summary>Waits until new roles take effect.</summary>
@@ -74,6 +80,7 @@ public abstract class SetupCommand : ConnectedCommand
     /// <summary>Warns of a firewall that keeps the FHIR service out.</summary>
     private protected void WarnOfFirewall(FhirExportStorage storage, IPipeline pipeline)
     {
+        if (storage.NetworkAccess == FhirStorageAccess.Disabled) pipeline.WriteWarning($"Public network access of storage account {storage.StorageAccountName} is off: exports will fail with AuthorizationFailure. Test-FhirDeidReadiness tells the commands that let the FHIR service in, and nobody else.");
         if (storage.NetworkAccess is not (FhirStorageAccess.Denied or FhirStorageAccess.Restricted)) return;
         pipeline.WriteWarning($"Storage account {storage.StorageAccountName} has a firewall without a resource instance rule for the FHIR service: exports will fail with AuthorizationFailure. Add one: "
             + $"Add-AzStorageAccountNetworkRule -ResourceGroupName {storage.StorageAccountId.Split('/').ElementAtOrDefault(4)} -Name {storage.StorageAccountName} -TenantId {Connection.Context.TenantId} -ResourceId {storage.ResourceId}");
