@@ -14,7 +14,7 @@ internal sealed class StandInConnection : IFhirDeidConnection
 
     public IControlPlane ControlPlane => throw new NotSupportedException();
 
-    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(CancellationToken cancellation) => throw new NotSupportedException();
+    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(FhirReadinessOptions options, CancellationToken cancellation) => throw new NotSupportedException();
 
     public List<FhirExportRequest> Started { get; } = [];
 
