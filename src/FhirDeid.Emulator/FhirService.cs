@@ -42,13 +42,13 @@ internal sealed class FhirService : IAsyncDisposable
             application.UseWhen(context => context.Request.Path != Metadata && context.Request.Path.Value?.EndsWith(TokenPath, StringComparison.Ordinal) != true,
                 secured => secured.Use(async (context, next) =>
                 {
-                    context.User = await tokens.CheckAsync(context.Request, audience);
+                    context.User = await tokens.CheckAsync(context.Request, exports.Audience);
                     if (throttle > 0 && Interlocked.Increment(ref requests) % throttle == 0) throw Throttled(context);
                     await next(context);
                 }));
             application.UseRouting();
 
-            application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, audience));
+            application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, exports.Audience));
             application.MapGet(Metadata, (HttpRequest request) => Results.Json(Capabilities(request, audience, resources, exports), FhirJson.Options, "application/fhir+json"));
             application.MapGet("/$export", context => Export(context, ExportLevel.System, null, exports));
             application.MapGet("/{type}/$export", (HttpContext context, string type) =>
@@ -57,12 +57,12 @@ internal sealed class FhirService : IAsyncDisposable
                 type == "Group" ? Export(context, ExportLevel.Group, id, exports) : throw NotSupported(context, type));
             application.MapGet("/_operations/export/{id}", (HttpContext context, string id) =>
             {
-                Authorize(context);
+                Authorize(context, exports);
                 return exports.Status(id) is { } manifest ? Results.Json(manifest, FhirJson.Options, "application/json") : Results.StatusCode(202);
             });
             application.MapDelete("/_operations/export/{id}", (HttpContext context, string id) =>
             {
-                Authorize(context);
+                Authorize(context, exports);
                 exports.Cancel(id);
                 return Results.StatusCode(202);
             });
@@ -76,7 +76,7 @@ internal sealed class FhirService : IAsyncDisposable
     private static Task Export(HttpContext context, ExportLevel level, string? groupId, Exports exports)
     {
         ExportRequest request = ExportRequest.Read(context.Request, level, groupId, exports);
-        Authorize(context);
+        Authorize(context, exports);
         long id = exports.Start(request);
         context.Response.StatusCode = 202;
         context.Response.Headers.ContentLocation = $"{BaseUrl(context.Request)}/_operations/export/{id}";
@@ -96,9 +96,9 @@ internal sealed class FhirService : IAsyncDisposable
         return new OperationOutcomeException(429, "throttled", "The maximum number of concurrent API calls on this instance was reached.");
     }
 
-    private static void Authorize(HttpContext context)
+    private static void Authorize(HttpContext context, Exports exports)
     {
-        if (!Tokens.MayExport(context)) throw new OperationOutcomeException(403, "forbidden", "Authorization failed.");
+        if (!exports.MayExport(context)) throw new OperationOutcomeException(403, "forbidden", "Authorization failed.");
     }
 
     private static async Task AnswerErrorsAsync(HttpContext context, RequestDelegate next)

@@ -585,7 +585,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         _service.OnMetadata = StandIn.Answer(503);
 
         List<FhirDeidCheck> checks = [];
-        await foreach (FhirDeidCheck check in connection.CheckReadinessAsync(Cancel)) checks.Add(check);
+        await foreach (FhirDeidCheck check in connection.CheckReadinessAsync(new FhirReadinessOptions(), Cancel)) checks.Add(check);
 
         Assert.Equal(15, checks.Count);
         Assert.Equal(FhirDeidCheckStatus.Failed, checks[0].Status);

@@ -199,7 +199,8 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         return AccessTokenClaims.Of(token.Token).Principal;
     }
 
-    private FhirServiceIdentity Identity(JsonObject resource)
+    /// <summary>The identity of a FHIR service that was read.</summary>
+    public FhirServiceIdentity Identity(JsonObject resource)
     {
         JsonObject? identity = resource.Object("identity");
         string type = identity.Text("type");

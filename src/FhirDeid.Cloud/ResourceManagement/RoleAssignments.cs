@@ -27,15 +27,21 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
     };
 
     /// <summary>Assignments of a role to a principal, at the scope or above it.</summary>
+    /// <param name="principal">Who.</param>
+    /// <param name="role">Name of the role.</param>
+    /// <param name="scope">Resource id.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <param name="byGroup">Counts the roles of the principal's groups, too.</param>
     /// <returns>The assignment found, or null.</returns>
-    public async Task<FhirRoleAssignment?> FindAsync(FhirPrincipal principal, string role, string scope, CancellationToken cancellation)
+    public async Task<FhirRoleAssignment?> FindAsync(FhirPrincipal principal, string role, string scope, CancellationToken cancellation, bool byGroup = false)
     {
-        Uri list = resourceManager.Address($"{scope}/providers/Microsoft.Authorization/roleAssignments", Version, $"principalId eq '{principal.ObjectId}'");
+        Uri list = resourceManager.Address($"{scope}/providers/Microsoft.Authorization/roleAssignments", Version,
+            byGroup ? $"atScope() and assignedTo('{principal.ObjectId}')" : $"principalId eq '{principal.ObjectId}'");
         foreach (JsonObject item in await resourceManager.ListAsync(list, "the role assignments of the storage account", cancellation).ConfigureAwait(false))
         {
             string at = item.Text("properties", "scope");
             if (!item.Text("properties", "roleDefinitionId").EndsWith("/" + Definitions[role], StringComparison.OrdinalIgnoreCase)
-                || !item.Text("properties", "principalId").Equals(principal.ObjectId, StringComparison.OrdinalIgnoreCase)
+                || !byGroup && !item.Text("properties", "principalId").Equals(principal.ObjectId, StringComparison.OrdinalIgnoreCase)
                 || !(scope + "/").StartsWith(at.TrimEnd('/') + "/", StringComparison.OrdinalIgnoreCase))
                 continue;
             return Assignment(principal, role, at, item.Text("id"));
