@@ -161,6 +161,11 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         {
             return Row(name, Explain(e, otherwise, caller, scope));
         }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // What answers may be something else than it says: the other checks tell more. The message stays here, as it may hold data.
+            return Row(name, new(Unknown, $"The answer could not be understood ({e.GetType().Name})."));
+        }
     }
 
     private Finding Explain(FhirDeidException e, FhirDeidCheckStatus otherwise, FhirPrincipal? caller = null, string scope = "")

@@ -587,7 +587,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         List<FhirDeidCheck> checks = [];
         await foreach (FhirDeidCheck check in connection.CheckReadinessAsync(new FhirReadinessOptions(), Cancel)) checks.Add(check);
 
-        Assert.Equal(15, checks.Count);
+        Assert.Equal(17, checks.Count);
         Assert.Equal(FhirDeidCheckStatus.Failed, checks[0].Status);
         Assert.Equal(FhirDeidCheckStatus.Failed, checks.Single(check => check.Name == "Kind").Status);
         Assert.All(checks, check => Assert.NotEmpty(check.Detail));
