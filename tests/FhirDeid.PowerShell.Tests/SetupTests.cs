@@ -139,8 +139,8 @@ public sealed class ConnectByNameTests(BareService service) : IClassFixture<Bare
 
     [Theory]
     [InlineData("FhirDeid.StorageAccountNotFound", "Set-FhirExportStorage nowhere", "Get-AzStorageAccount")]
-    [InlineData("FhirDeid.StorageInOtherSubscription", "Set-FhirExportStorage fhirdeidelsewhere -EnableIdentity -GrantAccess", "Set-FhirExportStorage -StorageAccountName fhirdeidelsewhere -EnableIdentity -GrantAccess")]
-    [InlineData("ParameterArgumentValidationError", "Set-FhirExportStorage 'Not-A-Name'", "")]
+    [InlineData("FhirDeid.StorageInOtherSubscription", "Set-FhirExportStorage fhirdeidelsewhere -EnableIdentity -GrantAccess", "Choose or create an account")]
+    [InlineData("FhirDeid.StorageAccountInvalid", "Set-FhirExportStorage 'Not-A-Name'", "lower-case letters")]
     public async Task Storage_that_cannot_be_used_is_refused(string id, string script, string advice)
     {
         await ConnectAsync("");

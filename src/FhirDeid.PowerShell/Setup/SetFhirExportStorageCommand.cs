@@ -18,7 +18,8 @@ public sealed class SetFhirExportStorageCommand : SetupCommand
 {
     /// <summary>The storage account.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
-    [ValidatePattern("^[a-z0-9]{3,24}$")]
+    [ArgumentCompleter(typeof(StorageAccountCompleter))]
+    [ValidateNotBlank]
     public string StorageAccountName { get; set; } = "";
 
     /// <summary>Switches on the service's system-assigned identity first, as Enable-FhirServiceIdentity does.</summary>
@@ -44,11 +45,10 @@ public sealed class SetFhirExportStorageCommand : SetupCommand
         TimeSpan timeout = TimeSpan.FromSeconds(TimeoutSeconds);
         List<string> changes = [];
         Queue<string> open = new([.. EnableIdentity ? ["identity"] : Array.Empty<string>(), .. GrantAccess ? ["roles"] : Array.Empty<string>(), "export storage"]);
+        FhirExportStorage storage = await ControlPlane.FindStorageAsync(StorageAccountName, cancellation);
+        WarnOfFirewall(storage, pipeline);
         try
         {
-            FhirExportStorage storage = await ControlPlane.FindStorageAsync(StorageAccountName, cancellation);
-            WarnOfFirewall(storage, pipeline);
-
             FhirServiceIdentity? identity = EnableIdentity ? await EnableIdentityAsync(timeout, pipeline, cancellation) : GrantAccess ? await ControlPlane.GetIdentityAsync(cancellation) : null;
             if (identity is { Changed: true }) changes.Add($"Identity {identity.ObjectId} switched on");
             if (EnableIdentity) open.Dequeue();
