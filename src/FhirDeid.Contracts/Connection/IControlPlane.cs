@@ -1,7 +1,7 @@
 namespace FhirDeid;
 
 /// <summary>What the resource manager does with one FHIR service and the storage account of its exports. Everything here can be repeated: what is as it should be stays as it is, and an update under way is waited for.</summary>
-/// <remarks>All members throw <c>FhirDeid.ResourceManagerForbidden</c>, <c>FhirDeid.ResourceManagerRefused</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.ResourceNotFound</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>, and what the credential says. Those that change the FHIR service also throw <c>FhirDeid.FhirServiceBusy</c>, <c>FhirDeid.FhirServiceChanged</c>, <c>FhirDeid.UpdateFailed</c> and <c>FhirDeid.UpdateTimeout</c>.</remarks>
+/// <remarks>All members throw <c>FhirDeid.ResourceManagerForbidden</c>, <c>FhirDeid.ResourceManagerRefused</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.ResourceNotFound</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.UnexpectedAnswer</c>, and what the credential says. Those that change the FHIR service also throw <c>FhirDeid.FhirServiceBusy</c>, <c>FhirDeid.FhirServiceChanged</c>, <c>FhirDeid.UpdateFailed</c> and <c>FhirDeid.UpdateTimeout</c>.</remarks>
 public interface IControlPlane
 {
     /// <summary>Reads the managed identity of the FHIR service.</summary>
