@@ -35,8 +35,6 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             return metadata.Status == 200 ? new(Passed, $"{context.FhirServiceUri}") : throw service.Refusal(metadata, context.FhirServiceUri!);
         }, Failed).ConfigureAwait(false);
         JsonObject? statement = Statement(metadata);
-        yield return Row("Feature anonymized-export", Feature(metadata, statement));
-        yield return Row("Clock", Clock(metadata));
 
         // Who asks, as far as the token tells; the same to every service of a tenant.
         AccessTokenClaims? claims = null;
@@ -61,6 +59,9 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             return text.Equals("fhir-R4", StringComparison.OrdinalIgnoreCase) ? new(Passed, text) : new(Failed, $"{text}: de-identified export works with fhir-R4.");
         }, Unknown, caller, context.ResourceId).ConfigureAwait(false);
 
+        string name = resource is null ? "" : ControlPlane.ExportStorage(resource);
+        yield return Row("Feature anonymized-export", Feature(metadata, statement, resource is null ? null : name));
+        yield return Row("Clock", Clock(metadata));
         yield return noToken is null ? Row("Token", Token(claims!, expires, resource, statement)) : Row("Token", Explain(noToken, Failed));
         yield return noToken is null ? await CheckAsync("Caller may export", () => MayExportAsync(caller, cancellation), Unknown).ConfigureAwait(false)
             : Row("Caller may export", new(Unknown, "There is no token to ask with; see above."));
@@ -72,7 +73,6 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             : new(Failed, $"The FHIR service has no system-assigned identity{(identity.UserAssignedIdentity.Length > 0 ? ", only user-assigned ones" : "")}; exports use no other.", "Enable-FhirServiceIdentity"));
 
         FhirExportStorage? account = null;
-        string name = resource is null ? "" : ControlPlane.ExportStorage(resource);
         yield return Row("Export storage", resource is null ? Blind()
             : name.Length == 0 ? new(Failed, "The FHIR service has no export storage account.", ReadinessFix.SetStorage(context.StorageAccountName))
             : context.StorageAccountName.Length > 0 && !name.Equals(context.StorageAccountName, StringComparison.OrdinalIgnoreCase)
@@ -177,7 +177,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             case "FhirDeid.ResourceManagerForbidden" when caller is not null && scope.Length > 0:
                 FhirRoleAssignment reader = new() { ObjectId = caller.ObjectId, ObjectType = caller.ObjectType, RoleDefinitionName = "Reader", Scope = scope };
                 return new(Unknown, e.Message, ReadinessFix.Assign(reader), reader);
-            case "FhirDeid.ConfigNameInvalid" or "FhirDeid.ContainerInvalid":
+            case "FhirDeid.ConfigNameInvalid" or "FhirDeid.ContainerInvalid" or "FhirDeid.FhirServiceNotFound" or "FhirDeid.SubscriptionNotFound":
                 return new(Failed, $"{e.Message} {e.RecommendedAction}");
             case "FhirDeid.EndpointUnreachable" or "FhirDeid.StorageUnreachable":
                 return new(otherwise, $"{e.Message} {e.RecommendedAction}", ReadinessFix.Reach(e.Target as Uri));
@@ -200,14 +200,16 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         }
     }
 
-    private Finding Feature(FhirAnswer? metadata, JsonObject? statement)
+    private Finding Feature(FhirAnswer? metadata, JsonObject? statement, string? exportStorage)
     {
         if (metadata is not { Status: 200 }) return new(Unknown, "The FHIR service did not answer.");
         if (statement is null) return new(Unknown, "The capability statement cannot be read.");
         string[] names = [.. Items(First(statement["rest"])?["operation"]).Select(operation => operation.Text("name"))];
         return names.Contains("anonymized-export") ? new(Passed, "The capability statement names it.")
             : names.Contains("export") ? new(Failed, "The service exports, but does not de-identify. Azure support turns the feature on; until then, Start-FhirDeidExport -DeidentifyLocally with Receive-FhirExport -AnonymizationConfig de-identifies here.")
-            : new(Warning, "The capability statement names no export: it is off, or no export storage is set.", ReadinessFix.SetStorage(context.StorageAccountName));
+            : exportStorage is null ? new(Warning, "The capability statement names no export: it is off, or no export storage account is set.", _fix.ConnectById())
+            : exportStorage.Length > 0 ? new(Warning, "The capability statement names no export, though an export storage account is set: an update of the service has not come into force yet, or export is off.")
+            : new(Failed, "The capability statement names no export: no export storage account is set.", ReadinessFix.SetStorage(context.StorageAccountName));
     }
 
     private static Finding Clock(FhirAnswer? metadata)
@@ -261,12 +263,12 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         return new(Failed, refusal.Message, ReadinessFix.Assign(lacking), lacking);
     }
 
-    private Finding Provisioning(string state) => state.ToUpperInvariant() switch
+    private static Finding Provisioning(string state) => state.ToUpperInvariant() switch
     {
         "SUCCEEDED" => new(Passed, state),
         "" => new(Unknown, "The resource manager does not tell the state of the service's settings."),
-        "FAILED" or "CANCELED" => new(Warning, $"{state}: the last update of the service did not come into force.", context.StorageAccountName.Length > 0 ? ReadinessFix.SetStorage(context.StorageAccountName) : "Enable-FhirServiceIdentity"),
-        _ => new(Warning, $"{state}: an update of the service is under way, and its settings change; the command waits for the end.", context.StorageAccountName.Length > 0 ? ReadinessFix.SetStorage(context.StorageAccountName) : "Enable-FhirServiceIdentity"),
+        "FAILED" or "CANCELED" => new(Warning, $"{state}: the last update of the service may not have come into force; the command sees it through.", "Enable-FhirServiceIdentity"),
+        _ => new(Warning, $"{state}: an update of the service is under way, and its settings change; the command waits for the end.", "Enable-FhirServiceIdentity"),
     };
 
     private Finding Network(FhirExportStorage account) => account.NetworkAccess switch

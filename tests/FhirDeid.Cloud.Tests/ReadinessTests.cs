@@ -64,10 +64,12 @@ public sealed class ReadinessTests : IAsyncLifetime
     [Theory]
     [InlineData(Capable, FhirDeidCheckStatus.Passed, "")]
     [InlineData("""{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1","rest":[{"operation":[{"name":"export"}]}]}""", FhirDeidCheckStatus.Failed, "")]
-    [InlineData("""{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1"}""", FhirDeidCheckStatus.Warning, "Set-FhirExportStorage")]
+    [InlineData("""{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1"}""", FhirDeidCheckStatus.Warning, "")]
+    [InlineData("""{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1"}""", FhirDeidCheckStatus.Failed, "Set-FhirExportStorage", "")]
     [InlineData("<html>", FhirDeidCheckStatus.Unknown, "")]
-    public async Task A_service_without_the_feature_is_told(string metadata, FhirDeidCheckStatus status, string fix)
+    public async Task A_service_without_the_feature_is_told(string metadata, FhirDeidCheckStatus status, string fix, string storage = StandIn.Account)
     {
+        _resource["properties"]!["exportConfiguration"]!["storageAccountName"] = storage;
         IFhirDeidConnection connection = await ConnectAsync();
         _service.Metadata = metadata;
 
@@ -187,7 +189,7 @@ public sealed class ReadinessTests : IAsyncLifetime
 
         FhirDeidCheck provisioning = await RowAsync("Provisioning");
 
-        Assert.Equal((status, status == FhirDeidCheckStatus.Warning ? $"Set-FhirExportStorage -StorageAccountName {StandIn.Account} -EnableIdentity -GrantAccess" : ""), (provisioning.Status, provisioning.Fix));
+        Assert.Equal((status, status == FhirDeidCheckStatus.Warning ? "Enable-FhirServiceIdentity" : ""), (provisioning.Status, provisioning.Fix));
     }
 
     [Fact]

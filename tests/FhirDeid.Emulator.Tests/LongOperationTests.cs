@@ -68,6 +68,28 @@ public sealed class LongOperationTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_is_told_of_a_change_that_failed_and_goes_on_by_the_same_call()
+    {
+        using EmulatorProcess process = new(_temporary.FullName, "--patients", "1", "--without", "Identity,ExportStorage", "--failing-updates", "1");
+        FhirDeidEmulator emulator = await process.ReadyAsync();
+        FhirDeidConnectionOptions options = new() { Credential = FhirDeidCredential.Emulator, Emulator = emulator, ResourceId = emulator.ResourceId };
+        IControlPlane setup = (await new Cloud.CloudEngine().ConnectAsync(options, TestContext.Current.CancellationToken)).ControlPlane;
+
+        FhirDeidException failed = await Assert.ThrowsAsync<FhirDeidException>(EnableAsync);
+        Assert.Equal("FhirDeid.UpdateFailed", failed.ErrorId);
+        Assert.Contains("The operation could not be completed.", failed.Message);
+
+        // The second call begins an update, and a third one waits for it.
+        FhirServiceIdentity[] on = await Task.WhenAll(EnableAsync(), EnableAsync());
+        Assert.All(on, identity => Assert.Equal(("SystemAssigned", "Succeeded"), (identity.Type, identity.ProvisioningState)));
+        Assert.Equal(on[0].ObjectId, on[1].ObjectId);
+        FhirExportStorage storage = await setup.FindStorageAsync(emulator.StorageAccountName, TestContext.Current.CancellationToken);
+        Assert.Single((await setup.SetExportStorageAsync(storage, TimeSpan.FromMinutes(5), new Progress<FhirDeidProgress>(), TestContext.Current.CancellationToken)).Changes);
+
+        Task<FhirServiceIdentity> EnableAsync() => setup.EnableIdentityAsync(TimeSpan.FromMinutes(5), new Progress<FhirDeidProgress>(), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task A_new_identity_is_not_known_and_its_role_does_not_count_for_a_while()
     {
         using EmulatorProcess process = new(_temporary.FullName, "--patients", "1", "--without", "Identity", "--update-seconds", "0", "--propagation-seconds", "3600");

@@ -177,7 +177,7 @@ public sealed class ReadinessTests : IAsyncLifetime
         await PutRightAsync(row);
 
         _others.Set(body => body["properties"]!.AsObject().Remove("exportConfiguration"));
-        await BrokenAsync("Feature anonymized-export", "Warning", "^Set-FhirExportStorage -StorageAccountName");
+        await BrokenAsync("Feature anonymized-export", "Failed", "^Set-FhirExportStorage -StorageAccountName");
         await PutRightAsync(await BrokenAsync("Export storage", "Failed", $"^Set-FhirExportStorage -StorageAccountName {account} -EnableIdentity -GrantAccess$"));
         await PassesAsync("Feature anonymized-export");
 

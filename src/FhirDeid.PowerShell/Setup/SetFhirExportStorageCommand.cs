@@ -71,7 +71,7 @@ public sealed class SetFhirExportStorageCommand : SetupCommand
             bool isSet = before.StorageAccountName.Equals(storage.StorageAccountName, StringComparison.OrdinalIgnoreCase);
             if (!(isSet && IsSettled(before.ProvisioningState)) && !await pipeline.ShouldProcessAsync(storage.ResourceId, isSet ? Finish(before.ProvisioningState)
                 : $"Set export storage account {storage.StorageAccountName}{(before.StorageAccountName.Length > 0 ? $" in place of {before.StorageAccountName}" : "")}")) return;
-            FhirExportStorage now = await ControlPlane.SetExportStorageAsync(storage, timeout, pipeline.Progress, cancellation);
+            FhirExportStorage now = await Begin().SetExportStorageAsync(storage, timeout, pipeline.Progress, cancellation);
             changes.AddRange(now.Changes);
             open.Dequeue();
             await WaitForRolesAsync(assigned, storage, pipeline, cancellation);

@@ -1,3 +1,4 @@
+using System.Management.Automation.Host;
 using FhirDeid.PowerShell.Connect;
 using FhirDeid.PowerShell.Pipeline;
 
@@ -8,6 +9,8 @@ public abstract class SetupCommand : ConnectedCommand
 {
     private const string BlobRole = "Storage Blob Data Contributor";
     private const string QueueRole = "Storage Queue Data Contributor";
+
+    private volatile bool _begun;
 
     /// <summary>Stands for the object id of an identity that is still off.</summary>
     private protected const string FutureIdentity = "(new identity)";
@@ -26,7 +29,28 @@ public abstract class SetupCommand : ConnectedCommand
             return identity;
         }
         return await pipeline.ShouldProcessAsync(identity.ResourceId, identity.ObjectId.Length == 0 ? "Switch on system-assigned managed identity" : Finish(identity.ProvisioningState))
-            ? await ControlPlane.EnableIdentityAsync(timeout, pipeline.Progress, cancellation) : null;
+            ? await Begin().EnableIdentityAsync(timeout, pipeline.Progress, cancellation) : null;
+    }
+
+    /// <summary>The resource manager, for what Azure goes on with when the command is stopped.</summary>
+    private protected IControlPlane Begin()
+    {
+        _begun = true;
+        return ControlPlane;
+    }
+
+    /// <inheritdoc/>
+    protected override void Stopped()
+    {
+        if (!_begun) return;
+        try
+        {
+            Host?.UI?.WriteWarningLine("Azure goes on with an update of the FHIR service that has begun. The same command again waits for it, and leaves what is done.");
+        }
+        catch (HostException)
+        {
+            // A host without a screen.
+        }
     }
 
     /// <summary>Whether the settings of a FHIR service are in force: no update is under way, and the last one has not failed.</summary>
