@@ -102,7 +102,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             new(Skipped, "There is no identity to have the role; an export needs none for queues."), _ => new(Skipped, "Not assigned; an export needs no role for queues."), cancellation).ConfigureAwait(false);
         Finding stranger = new(Unknown, "The token does not tell who you are.");
         yield return await RoleAsync("Blob role of the caller", caller, account, RoleAssignments.BlobDataContributor, caller, stranger,
-            lacking => new(Warning, "You have no role for blobs on the storage account: you can neither publish configurations nor receive files.", ReadinessFix.Grant(looked), lacking), cancellation).ConfigureAwait(false);
+            lacking => new(Warning, "You have no role that writes blobs on the storage account: you cannot publish configurations, and without the role Storage Blob Data Reader not receive files.", ReadinessFix.Grant(looked), lacking), cancellation).ConfigureAwait(false);
         yield return await RoleAsync("Queue role of the caller", caller, account, RoleAssignments.QueueDataContributor, caller, stranger,
             _ => new(Skipped, "Not assigned; an export needs no role for queues."), cancellation).ConfigureAwait(false);
         if (resource is not null && Registries(resource, identity!) is { } registries) yield return registries;
@@ -207,7 +207,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         string[] names = [.. Items(First(statement["rest"])?["operation"]).Select(operation => operation.Text("name"))];
         return names.Contains("anonymized-export") ? new(Passed, "The capability statement names it.")
             : names.Contains("export") ? new(Failed, "The service exports, but does not de-identify. Azure support turns the feature on; until then, Start-FhirDeidExport -DeidentifyLocally with Receive-FhirExport -AnonymizationConfig de-identifies here.")
-            : exportStorage is null ? new(Warning, "The capability statement names no export: it is off, or no export storage account is set.", _fix.ConnectById())
+            : exportStorage is null ? new(Warning, "The capability statement names no export: it is off, or no export storage account is set.", controlPlane is null ? _fix.ConnectById() : "")
             : exportStorage.Length > 0 ? new(Warning, "The capability statement names no export, though an export storage account is set: an update of the service has not come into force yet, or export is off.")
             : new(Failed, "The capability statement names no export: no export storage account is set.", ReadinessFix.SetStorage(context.StorageAccountName));
     }

@@ -72,12 +72,12 @@ public sealed class Others : IDisposable
     public void DeleteAccount(string name) => Arm(HttpMethod.Delete, $"{_emulator.Text("StorageAccountId")[..^_emulator.Text("StorageAccountName").Length]}{name}", "2023-05-01");
 
     /// <summary>The settings of the FHIR service, changed as the portal changes them, and in force.</summary>
-    public void Set(Action<JsonObject> change)
+    public void Set(Action<JsonObject> change, bool wait = true)
     {
         JsonObject body = Settled();
         change(body);
         Arm(HttpMethod.Put, _emulator.Text("ResourceId"), "2024-03-31", body.ToJsonString());
-        Settled();
+        if (wait) Settled();
     }
 
     public JsonObject Settled()
@@ -258,6 +258,18 @@ public sealed class ReadinessTests : IAsyncLifetime
             Assert.Equal("Passed", checks.Single(check => check.Text("Name") == name).Text("Status"));
         await _shell.RunAllAsync(checks.First(check => check.Text("Name") == "Kind").Text("Fix"));
         await PassesAsync("Kind");
+    }
+
+    [Fact]
+    public async Task An_update_of_someone_else_is_waited_for()
+    {
+        _others.Set(body => body["tags"] = new JsonObject { ["theirs"] = "kept" }, wait: false);
+
+        PSObject set = await _shell.RunAsync("Set-FhirExportStorage fhirdeidfirewall -WarningAction Ignore");
+
+        Assert.Equal(("fhirdeidfirewall", "Succeeded"), (set.Text("StorageAccountName"), set.Text("ProvisioningState")));
+        JsonObject body = _others.Settled();
+        Assert.Equal(("kept", "custom", "fhirdeidfirewall"), ((string?)body["tags"]!["theirs"], (string?)body["properties"]!["fhirDeidFutureConfiguration"]!["mode"], (string?)body["properties"]!["exportConfiguration"]!["storageAccountName"]));
     }
 
     [Fact]
