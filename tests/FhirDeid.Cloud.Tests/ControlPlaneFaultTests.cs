@@ -18,6 +18,7 @@ public sealed class ControlPlaneFaultTests : IAsyncLifetime
     private JsonObject _resource = null!;
     private int _version = 1, _looksLeft, _puts, _asked;
     private string _end = "Succeeded";
+    private string? _then;
     private bool _assigned;
     private TimeSpan _timeout = TimeSpan.FromHours(1);
     private Func<int, Func<HttpContext, Task>?> _onPut = _ => null, _onOperation = _ => null;
@@ -62,6 +63,7 @@ public sealed class ControlPlaneFaultTests : IAsyncLifetime
         Fault(Storage, "409 without an update to be seen, some times", "set, 4 PUTs", bench => bench.OnPut(Times(3, Conflict))),
         Fault(Storage, "409 for ever", "FhirDeid.FhirServiceBusy, 12 PUTs; again: set, 1 PUT", bench => bench.OnPut(Times(99, Conflict))),
         Fault(Storage, "an update of someone else is under way", "set, 1 PUT", bench => bench.Under("Updating").OnPut(_ => null)),
+        Fault(Storage, "an update of someone else is under way, and sets another account; it stays", "FhirDeid.FhirServiceChanged, 0 PUTs; again: set, 1 PUT", bench => bench.Under("Updating", then: "theirstore").OnPut(_ => null)),
         Fault(Storage, "an earlier update that set the same account is under way; it is waited for", "set, 0 PUTs", bench => bench.Under("Updating", StandIn.Account).OnPut(_ => null)),
         Fault(Storage, "an earlier update that set the same account has failed; it is sent again", "set, 1 PUT", bench => bench.Under("Failed", StandIn.Account).OnPut(_ => null)),
 
@@ -125,11 +127,11 @@ public sealed class ControlPlaneFaultTests : IAsyncLifetime
         return SetAsync();
     }
 
-    private ControlPlaneFaultTests Under(string state, string account = "formerstore")
+    private ControlPlaneFaultTests Under(string state, string account = "formerstore", string? then = null)
     {
         _resource["properties"]!["provisioningState"] = state;
         _resource["properties"]!["exportConfiguration"]!["storageAccountName"] = account;
-        _looksLeft = state == "Updating" ? 3 : 0;
+        (_looksLeft, _then) = (state == "Updating" ? 3 : 0, then);
         return this;
     }
 
@@ -245,7 +247,10 @@ public sealed class ControlPlaneFaultTests : IAsyncLifetime
 
     private void Look()
     {
-        if (_looksLeft > 0 && --_looksLeft == 0) _resource["properties"]!["provisioningState"] = _end;
+        if (_looksLeft == 0 || --_looksLeft > 0) return;
+        _resource["properties"]!["provisioningState"] = _end;
+        if (_then is not null) _resource["properties"]!["exportConfiguration"]!["storageAccountName"] = _then;
+        _then = null;
     }
 
     private Task TakenAndReset(HttpContext context)

@@ -167,7 +167,7 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
 
     /// <summary>Reads, edits and writes the FHIR service. Waits for an update that is under way, of this command's earlier run or of someone else; reads again when someone else was faster; writes again what a failed update may not have brought into force.</summary>
     /// <param name="method">PUT or PATCH.</param>
-    /// <param name="isDone">Whether a resource is as it should be.</param>
+    /// <param name="isDone">Whether a resource is as it should be. Asked at each look, also before an update is waited for: so it sees what others change meanwhile, and may refuse to go on.</param>
     /// <param name="edit">The body that makes it so.</param>
     /// <param name="timeout">How long to wait for the update.</param>
     /// <param name="progress">Told how it goes.</param>
@@ -181,8 +181,13 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
             for (int refusals = 0, busy = 0; ;)
             {
                 ArmAnswer current = await ReadAsync(patience).ConfigureAwait(false);
-                if (!LongOperation.IsSettled(current)) current = await operation.SettledAsync(current.RetryAfter, patience).ConfigureAwait(false);
-                if (isDone(current.Body!) && !LongOperation.HasFailed(current)) return (current.Body!, changed);
+                bool done = isDone(current.Body!);
+                if (!LongOperation.IsSettled(current))
+                {
+                    current = await operation.SettledAsync(current.RetryAfter, patience).ConfigureAwait(false);
+                    done = isDone(current.Body!);
+                }
+                if (done && !LongOperation.HasFailed(current)) return (current.Body!, changed);
                 changed = true;
                 ArmAnswer answer = await resourceManager.SendAsync(method, _service, edit(current.Body!), FhirServiceBody.ETag(current), patience).ConfigureAwait(false);
                 if (answer.Status is 200 or 201 or 202) return (await operation.EndAsync(answer, patience).ConfigureAwait(false), true);
