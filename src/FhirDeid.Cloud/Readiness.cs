@@ -66,10 +66,13 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         yield return noToken is null ? await CheckAsync("Caller may export", () => MayExportAsync(caller, cancellation), Unknown).ConfigureAwait(false)
             : Row("Caller may export", new(Unknown, "There is no token to ask with; see above."));
         yield return kind;
-        yield return Row("Provisioning", resource is null ? Blind() : Provisioning(ControlPlane.ProvisioningState(resource)));
+        Finding provisioning = resource is null ? Blind() : Provisioning(ControlPlane.ProvisioningState(resource));
+        yield return Row("Provisioning", provisioning);
+        // Settings that are shown while an update is not through may not be in force.
+        Finding inForce(Finding finding) => finding.Status == Passed && provisioning.Status != Passed ? new(provisioning.Status, $"{finding.Detail}, but that may not be in force: see Provisioning.", provisioning.Fix) : finding;
 
         FhirServiceIdentity? identity = resource is null ? null : controlPlane!.Identity(resource);
-        yield return Row("Identity", identity is null ? Blind() : identity.ObjectId.Length > 0 ? new(Passed, $"{identity.Type}, {identity.ObjectId}")
+        yield return Row("Identity", identity is null ? Blind() : identity.ObjectId.Length > 0 ? inForce(new(Passed, $"{identity.Type}, {identity.ObjectId}"))
             : new(Failed, $"The FHIR service has no system-assigned identity{(identity.UserAssignedIdentity.Length > 0 ? ", only user-assigned ones" : "")}; exports use no other.", "Enable-FhirServiceIdentity"));
 
         FhirExportStorage? account = null;
@@ -77,7 +80,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             : name.Length == 0 ? new(Failed, "The FHIR service has no export storage account.", ReadinessFix.SetStorage(context.StorageAccountName))
             : context.StorageAccountName.Length > 0 && !name.Equals(context.StorageAccountName, StringComparison.OrdinalIgnoreCase)
                 ? new(Warning, $"The FHIR service exports to {name}, this connection works with {context.StorageAccountName}. The command takes the connection over; of the service it changes nothing.", $"Set-FhirExportStorage -StorageAccountName {name}")
-            : new(Passed, name));
+            : inForce(new(Passed, name)));
         string looked = name.Length > 0 ? name : context.StorageAccountName;
         yield return resource is null ? Row("Same subscription", Blind()) : looked.Length == 0 ? Row("Same subscription", new(Unknown, "No storage account is known.")) : await CheckAsync("Same subscription", async () =>
         {

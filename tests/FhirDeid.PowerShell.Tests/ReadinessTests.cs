@@ -1,6 +1,5 @@
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
@@ -92,15 +91,12 @@ public sealed class Others : IDisposable
 
     public void Blob(string method, string path, string content)
     {
-        string address = _emulator.Text("BlobEndpoint").Replace(_emulator.Text("StorageAccountName"), Account, StringComparison.Ordinal);
-        using HttpRequestMessage request = new(new HttpMethod(method), new Uri($"{address}/{path}"));
+        using HttpRequestMessage request = new(new HttpMethod(method), new Uri($"{_emulator.Text("BlobEndpoint")}/{path}"));
         request.Headers.Add("x-ms-version", "2023-11-03");
         if (method == "PUT") request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(content));
         if (method == "PUT" && !path.Contains('?', StringComparison.Ordinal)) request.Headers.Add("x-ms-blob-type", "BlockBlob");
         Send(request, "https://storage.azure.com");
     }
-
-    public string Account { get; set; } = "fhirdeidemulator";
 
     private JsonObject Arm(HttpMethod method, string path, string version, string? body = null)
     {

@@ -57,7 +57,7 @@ public abstract class SetupCommand : ConnectedCommand
     private protected static bool IsSettled(string provisioningState) => provisioningState is "" or "Succeeded";
 
     /// <summary>What is left to do where the settings are as they should be, and not in force.</summary>
-    private protected static string Finish(string provisioningState) => $"See the update through whose state is {provisioningState}";
+    private protected static string Finish(string provisioningState) => provisioningState is "Failed" or "Canceled" ? $"Send the settings again: the last update is {provisioningState}" : $"Wait for the update that is under way: {provisioningState}";
 
     /// <summary>Looks for the roles of the FHIR service's identity and of a principal.</summary>
     /// <param name="storage">The storage account.</param>
