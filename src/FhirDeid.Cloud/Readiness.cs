@@ -60,9 +60,9 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         }, Unknown, caller, context.ResourceId).ConfigureAwait(false);
 
         string name = resource is null ? "" : ControlPlane.ExportStorage(resource);
-        yield return Row("Feature anonymized-export", Feature(metadata, statement, resource is null ? null : name));
+        yield return await CheckAsync("Feature anonymized-export", () => Task.FromResult(Feature(metadata, statement, resource is null ? null : name)), Unknown).ConfigureAwait(false);
         yield return Row("Clock", Clock(metadata));
-        yield return noToken is null ? Row("Token", Token(claims!, expires, resource, statement)) : Row("Token", Explain(noToken, Failed));
+        yield return await CheckAsync("Token", () => Task.FromResult(noToken is null ? Token(claims!, expires, resource, statement) : Explain(noToken, Failed)), Unknown).ConfigureAwait(false);
         yield return noToken is null ? await CheckAsync("Caller may export", () => MayExportAsync(caller, cancellation), Unknown).ConfigureAwait(false)
             : Row("Caller may export", new(Unknown, "There is no token to ask with; see above."));
         yield return kind;
@@ -79,7 +79,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         yield return Row("Export storage", resource is null ? Blind()
             : name.Length == 0 ? new(Failed, "The FHIR service has no export storage account.", ReadinessFix.SetStorage(context.StorageAccountName))
             : context.StorageAccountName.Length > 0 && !name.Equals(context.StorageAccountName, StringComparison.OrdinalIgnoreCase)
-                ? new(Warning, $"The FHIR service exports to {name}, this connection works with {context.StorageAccountName}. The command takes the connection over; of the service it changes nothing.", $"Set-FhirExportStorage -StorageAccountName {name}")
+                ? new(Warning, $"The FHIR service exports to {name}, this connection works with {context.StorageAccountName}. The command takes the connection over; of the service it changes nothing.", ReadinessFix.TakeOver(name))
             : inForce(new(Passed, name)));
         string looked = name.Length > 0 ? name : context.StorageAccountName;
         yield return resource is null ? Row("Same subscription", Blind()) : looked.Length == 0 ? Row("Same subscription", new(Unknown, "No storage account is known.")) : await CheckAsync("Same subscription", async () =>
@@ -166,8 +166,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            // What answers may be something else than it says: the other checks tell more. The message stays here, as it may hold data.
-            return Row(name, new(Unknown, $"The answer could not be understood ({e.GetType().Name})."));
+            return Row(name, Puzzling(e));
         }
     }
 
@@ -188,6 +187,9 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
                 return new(otherwise, $"{e.Message} {e.RecommendedAction}");
         }
     }
+
+    /// <summary>What answers may be something else than it says: the other checks tell more. The exception's message stays here, as it may hold data.</summary>
+    private static Finding Puzzling(Exception e) => new(Unknown, $"The answer could not be understood ({e.GetType().Name}).");
 
     private Finding Blind() => controlPlane is null ? new(Unknown, "Only the URL of the FHIR service is known.", _fix.ConnectById()) : new(Unknown, "What it depends on could not be read; see above.");
 
@@ -231,7 +233,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
         bool same = claims.Audience.TrimEnd('/').Equals(audience, StringComparison.OrdinalIgnoreCase);
         if (!same && Guid.TryParse(claims.Audience, out _)) return new(Unknown, $"The token is for application {claims.Audience}; whether that is the service's, {audience}, does not show.");
         if (!same && configured.Length > 0) return new(Failed, $"The token is for {claims.Audience}; the service takes tokens for {audience}.", _fix.Connect());
-        if (!same) return new(Warning, $"The token is for {claims.Audience}; the service is expected to take tokens for {audience}.", _fix.Connect($" -Audience {claims.Audience}"));
+        if (!same) return new(Warning, $"The token is for {claims.Audience}; the service is expected to take tokens for {audience}.", _fix.Connect($" -Audience {ReadinessFix.Quote(claims.Audience)}"));
 
         string tenant = Tenant(resource, statement);
         if (tenant.Length == 0 || claims.TenantId.Length == 0) return new(Unknown, $"The token is for {claims.Audience}; which tenant {(tenant.Length == 0 ? "the service trusts" : "it is of")} does not show.");
@@ -310,7 +312,7 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
             .Where(server => server.Length > 0).Distinct(StringComparer.OrdinalIgnoreCase)];
         if (servers.Length == 0) return null;
         return Row("Registry role of the service", new(Unknown, $"Whether the FHIR service has the role AcrPull on {ServiceText.OneLine(string.Join(", ", servers))} is not looked at; only configurations from there need it.",
-            identity.ObjectId.Length == 0 ? "" : $"New-AzRoleAssignment -ObjectId {identity.ObjectId} -RoleDefinitionName AcrPull -Scope (Get-AzContainerRegistry | Where-Object LoginServer -eq {ReadinessFix.Quote(servers[0])}).Id"));
+            identity.ObjectId.Length == 0 ? "" : ReadinessFix.AssignOnRegistry(identity.ObjectId, servers[0])));
     }
 
     /// <summary>Why the caller cannot look into the storage account; null where it is open.</summary>
@@ -318,7 +320,16 @@ internal sealed class Readiness(FhirDeidContext context, FhirService service, Bl
     {
         if (storage.Endpoint is null) return new(Unknown, "No storage account is known.", context.ResourceId.Length > 0 ? ReadinessFix.SetStorage("") : _fix.Connect(" -StorageAccountName (Read-Host -Prompt 'Storage account')"));
         if (context.Credential == FhirDeidCredential.AccessToken) return new(Unknown, "The access token opens the FHIR service alone.", _fix.Connect());
-        if (await storage.ProbeAsync(cancellation).ConfigureAwait(false) is not { } refusal) return null;
+        FhirDeidException? refusal;
+        try
+        {
+            refusal = await storage.ProbeAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return Puzzling(e);
+        }
+        if (refusal is null) return null;
         return refusal.ErrorId switch
         {
             "FhirDeid.StorageForbidden" when BlobStorage.IsFirewall(refusal) => new(Failed, $"{refusal.Message} {refusal.RecommendedAction}", ReadinessFix.AdmitSelf(account)),

@@ -217,6 +217,39 @@ public sealed class ReadinessTests : IAsyncLifetime
         Assert.Equal(command, new ReadinessFix(new FhirDeidContext { Credential = credential, ResourceId = "/s/it's", Environment = AzureEnvironment.AzureUSGovernment, TenantId = "t", Account = "app" }).Connect());
 
     [Fact]
+    public async Task What_a_service_says_is_no_command()
+    {
+        _resource["properties"]!["authenticationConfiguration"]!["authority"] = "https://login.microsoftonline.com/t; Remove-Item ~’; $(Get-Secret)";
+        _resource["properties"]!["exportConfiguration"]!["storageAccountName"] = "x; Remove-Item ~";
+        FhirDeidConnectionOptions options = Options();
+        options.StorageAccountName = StandIn.Account;
+        IFhirDeidConnection connection = await _service.ConnectAsync(options);
+        connection.Context.Credential = FhirDeidCredential.Az;
+
+        List<FhirDeidCheck> checks = await ChecksAsync(connection);
+
+        Assert.StartsWith("Connect-AzAccount -Tenant 't; Remove-Item ~’’; $(Get-Secret)'; Connect-FhirDeid ", checks.Single(check => check.Name == "Token").Fix, StringComparison.Ordinal);
+        Assert.Equal("Set-FhirExportStorage -StorageAccountName 'x; Remove-Item ~'", checks.Single(check => check.Name == "Export storage").Fix);
+    }
+
+    [Fact]
+    public async Task Answers_that_nobody_understands_are_rows_too()
+    {
+        IFhirDeidConnection connection = await ConnectAsync();
+        _service.Metadata = """{"resourceType":"CapabilityStatement","rest":{"operation":7},"rest":[]}""";
+        _service.OnBlob = async context =>
+        {
+            await StandIn.Answer(200, "<html>", "text/html")(context);
+            return true;
+        };
+
+        List<FhirDeidCheck> checks = await ChecksAsync(connection);
+
+        Assert.All(checks.Where(check => check.Name is "Containers" or "Configuration"), check => Assert.NotEqual(FhirDeidCheckStatus.Passed, check.Status));
+        Assert.NotEqual(FhirDeidCheckStatus.Passed, checks.Single(check => check.Name == "Feature anonymized-export").Status);
+    }
+
+    [Fact]
     public void A_service_known_by_its_URL_alone_is_looked_for_by_its_host_name() =>
         Assert.Equal("Get-AzResource -ResourceType Microsoft.HealthcareApis/workspaces/fhirservices | Where-Object { $_.Name.Replace('/', '-') -eq 'contoso-lab' } | Connect-FhirDeid",
             new ReadinessFix(new FhirDeidContext { FhirServiceUri = new Uri("https://contoso-lab.fhir.azurehealthcareapis.com") }).ConnectById());
