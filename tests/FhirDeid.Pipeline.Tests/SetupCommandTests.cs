@@ -83,6 +83,15 @@ public sealed class SetupCommandTests : IDisposable
         Assert.All((string[])["Switch on system-assigned managed identity", "Assign role Storage Blob Data Contributor to ServicePrincipal (new identity)", "Assign role Storage Queue Data Contributor to User you", "Set export storage account labexports in place of formerexports"],
             text => Assert.Contains(text, seen, StringComparison.Ordinal));
         Assert.Empty(_azure.Changes);
+
+        // An identity that is on, in settings that are not in force yet.
+        Run("Enable-FhirServiceIdentity");
+        _azure.Changes.Clear();
+        Run($"{All} -WhatIf", () => _azure.IdentityState = "Updating");
+        seen = _shell.Seen;
+        Assert.Contains("Wait for the update that is under way: Updating", seen, StringComparison.Ordinal);
+        Assert.Contains("Assign role Storage Blob Data Contributor to ServicePrincipal service", seen, StringComparison.Ordinal);
+        Assert.Empty(_azure.Changes);
     }
 
     [Fact]

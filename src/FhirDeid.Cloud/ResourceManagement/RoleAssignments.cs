@@ -15,6 +15,7 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
 
     private const string Version = "2022-04-01";
     private const int Attempts = 12;
+
     /// <summary>How long a new principal is waited for: its creation takes minutes to be known everywhere.</summary>
     private static readonly TimeSpan Replication = TimeSpan.FromMinutes(3);
 

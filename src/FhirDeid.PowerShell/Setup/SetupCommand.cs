@@ -19,7 +19,7 @@ public abstract class SetupCommand : ConnectedCommand
     private protected IControlPlane ControlPlane => Connection.ControlPlane;
 
     /// <summary>Switches on the system-assigned identity.</summary>
-    /// <returns>The identity; null where <c>-WhatIf</c> or the user keeps it off.</returns>
+    /// <returns>The identity; null where it is off, and <c>-WhatIf</c> or the user keeps it so.</returns>
     private protected async Task<FhirServiceIdentity?> EnableIdentityAsync(TimeSpan timeout, IPipeline pipeline, CancellationToken cancellation)
     {
         FhirServiceIdentity identity = await ControlPlane.GetIdentityAsync(cancellation);
@@ -29,7 +29,7 @@ public abstract class SetupCommand : ConnectedCommand
             return identity;
         }
         return await pipeline.ShouldProcessAsync(identity.ResourceId, identity.ObjectId.Length == 0 ? "Switch on system-assigned managed identity" : Finish(identity.ProvisioningState))
-            ? await Begin().EnableIdentityAsync(timeout, pipeline.Progress, cancellation) : null;
+            ? await Begin().EnableIdentityAsync(timeout, pipeline.Progress, cancellation) : identity.ObjectId.Length > 0 ? identity : null;
     }
 
     /// <summary>The resource manager, for what Azure goes on with when the command is stopped.</summary>
