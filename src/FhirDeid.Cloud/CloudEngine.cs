@@ -14,6 +14,7 @@ public sealed class CloudEngine : ICloud
     private readonly TimeSpan _retryDelay;
     private readonly TimeSpan _networkTimeout;
     private readonly Func<string, long> _freeSpace;
+    private readonly HttpMessageHandler? _network;
 
     /// <summary>Creates the engine. It holds no state: every connection stands alone.</summary>
     public CloudEngine()
@@ -24,7 +25,9 @@ public sealed class CloudEngine : ICloud
     /// <param name="retryDelay">Pause before a request is sent again; it doubles.</param>
     /// <param name="networkTimeout">How long a connection may say nothing.</param>
     /// <param name="freeSpace">Bytes that a folder has room for.</param>
-    internal CloudEngine(TimeSpan retryDelay, TimeSpan networkTimeout, Func<string, long> freeSpace) => (_retryDelay, _networkTimeout, _freeSpace) = (retryDelay, networkTimeout, freeSpace);
+    /// <param name="network">Where requests go; null for the network.</param>
+    internal CloudEngine(TimeSpan retryDelay, TimeSpan networkTimeout, Func<string, long> freeSpace, HttpMessageHandler? network = null) =>
+        (_retryDelay, _networkTimeout, _freeSpace, _network) = (retryDelay, networkTimeout, freeSpace, network);
 
     private static long FreeSpace(string folder)
     {
@@ -65,7 +68,7 @@ public sealed class CloudEngine : ICloud
         (Uri? blobEndpoint, string accountName) = BlobStorage.Account(options, cloud);
         HttpClient? emulatorClient = options.Emulator is { } emulator
             ? EmulatorTrust.Client(emulator, fhirService, emulator.TokenEndpoint, emulator.ResourceManagerEndpoint ?? fhirService, blobEndpoint ?? fhirService) : null;
-        HttpPipelineTransport? transport = emulatorClient is null ? null : new HttpClientTransport(emulatorClient);
+        HttpPipelineTransport? transport = emulatorClient is not null ? new HttpClientTransport(emulatorClient) : _network is null ? null : new HttpClientTransport(new HttpClient(_network, disposeHandler: false));
         ShownCredential credential = new(TokenCredentials.Of(options, Scope(options, fhirService, null), cloud, emulatorClient));
 
         ResourceManager? resourceManager = null;
@@ -73,7 +76,7 @@ public sealed class CloudEngine : ICloud
         JsonObject? resource = null;
         if (named)
         {
-            resourceManager = new ResourceManager(options.Emulator?.ResourceManagerEndpoint ?? cloud.ResourceManager, cloud.ResourceManagerAudience, credential, transport, _retryDelay);
+            resourceManager = new ResourceManager(options.Emulator?.ResourceManagerEndpoint ?? cloud.ResourceManager, cloud.ResourceManagerAudience, credential, transport, _retryDelay, _networkTimeout);
             (id, resource) = await new FhirServiceSearch(resourceManager, options).FindAsync(cancellation).ConfigureAwait(false);
             fhirService ??= id.Uri(cloud);
             if (accountName.Length == 0 && ControlPlane.ExportStorage(resource) is { Length: > 0 } exportStorage)

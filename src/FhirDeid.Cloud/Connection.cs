@@ -21,7 +21,8 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         "This connection knows the URL of the FHIR service alone; the resource manager needs its resource id.",
         "Connect by -ResourceId, or by -Subscription, -ResourceGroupName, -WorkspaceName and -ServiceName.", context.FhirServiceUri);
 
-    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(CancellationToken cancellation) => new Readiness(Context, service, storage, credential, controlPlane).CheckAsync(cancellation);
+    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(FhirReadinessOptions options, CancellationToken cancellation) =>
+        new Readiness(Context, service, storage, credential, controlPlane, options).CheckAsync(cancellation);
 
     public Task<PublishedAnonymizationConfig> PublishConfigAsync(AnonymizationConfig config, string configName, bool force, CancellationToken cancellation) =>
         ConfigPublishing.PublishAsync(storage, config, configName, force, cancellation);

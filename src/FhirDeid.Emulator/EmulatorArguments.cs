@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace FhirDeid.Emulator;
 
-/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--memory N] [--azurite FOLDER]</c>.</summary>
+/// <summary>The command line: <c>[--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--failing-updates N] [--memory N] [--azurite FOLDER]</c>.</summary>
 internal sealed record EmulatorArguments
 {
     /// <summary>File or folder of NDJSON (.ndjson, .jsonl) or JSON Bundles and resources (.json); null generates patients.</summary>
@@ -29,6 +29,9 @@ internal sealed record EmulatorArguments
     /// <summary>How long a new identity stays unknown to the directory's replicas, and a role assignment without effect. In Azure it is minutes.</summary>
     public TimeSpan Propagation { get; private init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How many changes of the FHIR service's settings fail, the first ones.</summary>
+    public int FailingUpdates { get; private init; }
+
     /// <summary>Most resources of one worker that the service's memory holds: an export with a larger range, by _maxCount, fails. 0 for any number.</summary>
     public int Memory { get; private init; }
 
@@ -54,6 +57,7 @@ internal sealed record EmulatorArguments
                 "--tail-seconds" => result with { Tail = TimeSpan.FromSeconds(Number(0, 3600)) },
                 "--update-seconds" => result with { Update = TimeSpan.FromSeconds(Number(0, 3600)) },
                 "--propagation-seconds" => result with { Propagation = TimeSpan.FromSeconds(Number(0, 3600)) },
+                "--failing-updates" => result with { FailingUpdates = Number(0, int.MaxValue) },
                 "--memory" => result with { Memory = Number(0, int.MaxValue) },
                 "--azurite" => result with { AzuriteFolder = value },
                 _ => throw Invalid(name),
@@ -69,5 +73,5 @@ internal sealed record EmulatorArguments
 
     private static FhirDeidException Invalid(string name) => new("EmulatorArgumentInvalid", FhirDeidErrorCategory.InvalidArgument,
         $"The argument {name} is not known, or its value is missing or out of range.",
-        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--memory N] [--azurite FOLDER].", name);
+        "Use [--data PATH | --patients N --seed S] [--port P] [--without Identity,BlobRole,ExportStorage,AnonymizedExport] [--tail-seconds N] [--update-seconds N] [--propagation-seconds N] [--failing-updates N] [--memory N] [--azurite FOLDER].", name);
 }

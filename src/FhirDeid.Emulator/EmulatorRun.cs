@@ -83,7 +83,7 @@ internal static class EmulatorRun
             lab.StorageAccounts.Add(new StorageAccount(lab, Azurite.AccountName, azurite.BlobEndpoint(Azurite.AccountName)));
             lab.StorageAccounts.Add(new StorageAccount(lab, Azurite.FirewallAccountName, azurite.BlobEndpoint(Azurite.FirewallAccountName), behindFirewall: true));
             lab.FhirServices.Add(new FhirServiceResource(lab, "fhir", "fhir-R4", directory, arguments.Update, !arguments.Without.HasFlag(FhirServiceSetting.Identity),
-                arguments.Without.HasFlag(FhirServiceSetting.ExportStorage) ? null : Azurite.AccountName));
+                arguments.Without.HasFlag(FhirServiceSetting.ExportStorage) ? null : Azurite.AccountName, arguments.FailingUpdates));
             return lab;
         }
 

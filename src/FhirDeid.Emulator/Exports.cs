@@ -31,6 +31,12 @@ internal sealed class Exports(ResourceStore resources, FhirServiceResource servi
     /// <summary>Whether a container registry may hold configurations.</summary>
     public bool Registered(string registry) => service.Registries.Contains(registry, StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Audience that the service takes tokens for.</summary>
+    public string Audience => service.TokenAudience;
+
+    /// <summary>Whether a caller may export: by the token, or by a role on the service.</summary>
+    public bool MayExport(HttpContext context) => Tokens.MayExport(context) || roles.MayExport(context.User.FindFirst("oid")!.Value, service.Id);
+
     /// <summary>Starts a job.</summary>
     /// <param name="request">What it exports.</param>
     /// <param name="fault">What becomes of it; null for nothing out of the ordinary.</param>

@@ -42,12 +42,12 @@ internal sealed class FhirService : IAsyncDisposable
             application.UseWhen(context => context.Request.Path != Metadata && context.Request.Path != Faults.Path && context.Request.Path.Value?.EndsWith(TokenPath, StringComparison.Ordinal) != true,
                 secured => secured.Use(async (context, next) =>
                 {
-                    context.User = await tokens.CheckAsync(context.Request, audience);
+                    context.User = await tokens.CheckAsync(context.Request, exports.Audience);
                     await ServeAsync(context, faults.Next(context.Request), tokens, next);
                 }));
             application.UseRouting();
 
-            application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, audience));
+            application.MapPost("/{tenant}" + TokenPath, (HttpRequest request, string tenant) => tokens.AnswerAsync(request, tenant, exports.Audience));
             application.MapGet(Metadata, (HttpRequest request) => Results.Json(Capabilities(request, audience, resources, exports), FhirJson.Options, "application/fhir+json"));
             application.MapPut(Faults.Path, (FaultPlan plan) =>
             {
@@ -61,7 +61,7 @@ internal sealed class FhirService : IAsyncDisposable
                 type == "Group" ? Export(context, ExportLevel.Group, id, exports) : throw NotSupported(context, type));
             application.MapGet("/_operations/export/{id}", async (HttpContext context, string id) =>
             {
-                Authorize(context);
+                Authorize(context, exports);
                 bool cut = context.Features.Get<Fault>()?.Kind == FaultKind.Cut;
                 object? manifest = exports.Status(id);
                 for (; cut && manifest is null; manifest = exports.Status(id)) await Task.Delay(50, context.RequestAborted);
@@ -71,7 +71,7 @@ internal sealed class FhirService : IAsyncDisposable
             });
             application.MapDelete("/_operations/export/{id}", (HttpContext context, string id) =>
             {
-                Authorize(context);
+                Authorize(context, exports);
                 exports.Cancel(id);
                 return Results.StatusCode(202);
             });
@@ -85,7 +85,7 @@ internal sealed class FhirService : IAsyncDisposable
     private static Task Export(HttpContext context, ExportLevel level, string? groupId, Exports exports)
     {
         ExportRequest request = ExportRequest.Read(context.Request, level, groupId, exports);
-        Authorize(context);
+        Authorize(context, exports);
         long id = exports.Start(request, context.Features.Get<Fault>());
         context.Response.StatusCode = 202;
         context.Response.Headers.ContentLocation = $"{BaseUrl(context.Request)}/_operations/export/{id}";
@@ -129,9 +129,9 @@ internal sealed class FhirService : IAsyncDisposable
         return new OperationOutcomeException(429, "throttled", "The maximum number of concurrent API calls on this instance was reached.");
     }
 
-    private static void Authorize(HttpContext context)
+    private static void Authorize(HttpContext context, Exports exports)
     {
-        if (!Tokens.MayExport(context)) throw new OperationOutcomeException(403, "forbidden", "Authorization failed.");
+        if (!exports.MayExport(context)) throw new OperationOutcomeException(403, "forbidden", "Authorization failed.");
     }
 
     private static async Task AnswerErrorsAsync(HttpContext context, RequestDelegate next)

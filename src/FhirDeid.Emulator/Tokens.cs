@@ -20,7 +20,7 @@ internal sealed class Tokens(PrincipalDirectory directory)
     public static readonly string[] ResourceManagerAudiences =
         ["https://management.core.windows.net/", "https://management.core.windows.net", "https://management.azure.com/", "https://management.azure.com"];
 
-    /// <summary>A client whose only role is FHIR Data Reader: it cannot export. Every other client is a FHIR Data Exporter.</summary>
+    /// <summary>A client whose only role is FHIR Data Reader: it cannot export until it is given another one. Every other client is a FHIR Data Exporter.</summary>
     public const string ReaderClientId = "no-export";
 
     private const string Issuer = $"https://sts.windows.net/{TenantId}/";

@@ -153,6 +153,77 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         Assert.All(_service.Requests.Where(r => r.Target.Contains("fhirservices", StringComparison.Ordinal)), r => Assert.EndsWith("api-version=2024-03-31", r.Target, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("""{}""")]
+    [InlineData("""{"exportConfiguration":null}""")]
+    [InlineData("""{"exportConfiguration":{}}""")]
+    [InlineData("""{"exportConfiguration":{"storageAccountName":"another","of2031":{"a":[{}]}}}""")]
+    [InlineData("""{"corsConfiguration":{"origins":["https://a.example","*"],"headers":["*"],"methods":["GET"],"maxAge":1440,"allowCredentials":false}}""")]
+    [InlineData("""{"acrConfiguration":{"loginServers":["x.azurecr.io","y.azurecr.cn"],"ociArtifacts":[{"loginServer":"x.azurecr.io","imageName":"i","digest":"sha256:0"}]}}""")]
+    [InlineData("""{"privateEndpointConnections":[{"id":"/p","properties":{"privateLinkServiceConnectionState":{"status":"Approved"}}}],"publicNetworkAccess":"Disabled"}""")]
+    [InlineData("""{"authenticationConfiguration":{"authority":"a","audience":"b","smartProxyEnabled":true,"smartIdentityProviders":[{"authority":"s","applications":[{"clientId":"c","allowedDataActions":["Read"]}]}]}}""")]
+    [InlineData("""{"resourceVersionPolicyConfiguration":{"default":"versioned","resourceTypeOverrides":{"Observation":"no-version"}},"importConfiguration":{"enabled":true,"initialImportMode":false,"integrationDataStore":"x"}}""")]
+    [InlineData("""{"of2031":{"empty":{},"list":[],"no":null,"numbers":[0,-0,1.0,1.50,1e3,1E-7,12345678901234567890,0.1000000000000000055],"text":"\u00e4\u2028\ud83d\ude00 \"<>&'+\/","":"nameless"}}""")]
+    [InlineData("""{"of2031":true,"OF2031":"names of another case","exportConfiguration":{"storageaccountname":"of another case"}}""")]
+    public async Task Whatever_properties_a_service_has_come_back_to_it_letter_by_letter(string properties)
+    {
+        _resource["properties"] = JsonNode.Parse(properties);
+        string sent = "";
+        _answers["PUT " + Id] = (context, body) =>
+        {
+            sent = body;
+            return Json(200, _resource.ToJsonString())(context, body);
+        };
+        IControlPlane controlPlane = await ControlPlaneAsync();
+
+        await controlPlane.SetExportStorageAsync(await controlPlane.FindStorageAsync(StandIn.Account, Cancel), Hour, Progress, Cancel);
+
+        JsonObject expected = _resource["properties"]!.DeepClone().AsObject();
+        expected.Remove("privateEndpointConnections");
+        if (expected["exportConfiguration"] is not JsonObject export) expected["exportConfiguration"] = export = [];
+        export["storageAccountName"] = StandIn.Account;
+        Assert.Equal(expected.ToJsonString(), JsonNode.Parse(sent)!["properties"]!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("""{"type":"None"}""")]
+    [InlineData("""{"type":"SystemAssigned","principalId":"p","tenantId":"t"}""", """{"type":"SystemAssigned"}""")]
+    [InlineData("""{"type":"SystemAssigned,UserAssigned","principalId":"p","tenantId":"t","userAssignedIdentities":{"/a":{"principalId":"x","clientId":"y"},"/B":{}},"of2031":1}""", """{"type":"SystemAssigned,UserAssigned","userAssignedIdentities":{"/a":{},"/B":{}},"of2031":1}""")]
+    public async Task Identities_are_sent_back_without_what_only_the_service_writes(string? identity, string? sent = null)
+    {
+        _resource["identity"] = identity is null ? null : JsonNode.Parse(identity);
+        JsonNode? body = null;
+        _answers["PUT " + Id] = (context, text) =>
+        {
+            body = JsonNode.Parse(text);
+            return Json(200, _resource.ToJsonString())(context, text);
+        };
+        IControlPlane controlPlane = await ControlPlaneAsync();
+
+        await controlPlane.SetExportStorageAsync(await controlPlane.FindStorageAsync(StandIn.Account, Cancel), Hour, Progress, Cancel);
+
+        Assert.Equal(sent ?? identity, body!["identity"]?.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("\"e1\"", null, "\"e1\"")]
+    [InlineData("e1", null, "\"e1\"")]
+    [InlineData("\"body\"", "\"header\"", "\"header\"")]
+    [InlineData("W/\"weak\"", null, "W/\"weak\"")]
+    [InlineData(null, null, null)]
+    public async Task A_write_is_bound_to_what_was_read(string? body, string? header, string? ifMatch)
+    {
+        _resource["etag"] = body;
+        _answers["GET " + Id] = (context, text) => Json(200, _resource.ToJsonString(), header is null ? [] : [("ETag", header)])(context, text);
+        _answers["PUT " + Id] = (context, text) => Json(200, _resource.ToJsonString())(context, text);
+        IControlPlane controlPlane = await ControlPlaneAsync();
+
+        await controlPlane.SetExportStorageAsync(await controlPlane.FindStorageAsync(StandIn.Account, Cancel), Hour, Progress, Cancel);
+
+        Assert.Equal(ifMatch, _service.Requests.Last(r => r.Method == "PUT").Header("If-Match"));
+    }
+
     [Fact]
     public async Task Storage_that_is_set_already_is_not_set_again()
     {
@@ -251,14 +322,14 @@ public sealed class ControlPlaneTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_operation_elsewhere_gets_no_token()
+    public async Task An_operation_elsewhere_gets_no_token_and_the_resource_tells_the_end()
     {
         _answers["PUT " + Id] = Json(202, "", ("Location", _service.Foreign.AbsoluteUri + "operation"));
         IControlPlane controlPlane = await ControlPlaneAsync();
-        FhirExportStorage storage = await controlPlane.FindStorageAsync(StandIn.Account, Cancel);
 
-        await Failure.Of("ForeignUrl", () => controlPlane.SetExportStorageAsync(storage, Hour, Progress, Cancel));
+        FhirExportStorage set = await controlPlane.SetExportStorageAsync(await controlPlane.FindStorageAsync(StandIn.Account, Cancel), Hour, Progress, Cancel);
 
+        Assert.NotEmpty(set.Changes);
         Assert.DoesNotContain(_service.Requests, r => r.Port == _service.Foreign.Port);
     }
 
@@ -316,7 +387,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
             return Json(201, "{}")(context, body);
         };
 
-        FhirRoleAssignment made = await controlPlane.AssignRoleAsync(Wanted, Cancel);
+        FhirRoleAssignment made = await controlPlane.AssignRoleAsync(Wanted, Progress, Cancel);
 
         Assert.Equal((true, id), (made.Changed, made.RoleAssignmentId));
         Assert.Equal(("ServicePrincipal", Principal), ((string?)sent!["properties"]!["principalType"], (string?)sent["properties"]!["principalId"]));
@@ -342,7 +413,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         _answers[$"PUT {Storage}/providers/Microsoft.Authorization/roleAssignments/{RoleAssignments.Name(Wanted)}"] =
             Json(409, """{"error":{"code":"RoleAssignmentExists","message":"The role assignment already exists. The ID of the existing role assignment is 0123456789abcdef0123456789abcdef."}}""");
 
-        FhirRoleAssignment made = await controlPlane.AssignRoleAsync(Wanted, Cancel);
+        FhirRoleAssignment made = await controlPlane.AssignRoleAsync(Wanted, Progress, Cancel);
 
         Assert.False(made.Changed);
         Assert.EndsWith("/01234567-89ab-cdef-0123-456789abcdef", made.RoleAssignmentId, StringComparison.Ordinal);
@@ -384,7 +455,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         _answers[$"PUT {Storage}/providers/Microsoft.Authorization/roleAssignments/{RoleAssignments.Name(Wanted)}"] = (context, body) =>
             (++puts < 3 ? Json(400, """{"error":{"code":"PrincipalNotFound","message":"no"}}""") : Json(201, "{}"))(context, body);
 
-        Assert.True((await controlPlane.AssignRoleAsync(Wanted, Cancel)).Changed);
+        Assert.True((await controlPlane.AssignRoleAsync(Wanted, Progress, Cancel)).Changed);
         Assert.Equal(3, puts);
     }
 
@@ -411,7 +482,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         IControlPlane controlPlane = await ControlPlaneAsync();
         _answers[$"PUT {Storage}/providers/Microsoft.Authorization/roleAssignments/{RoleAssignments.Name(Wanted)}"] = Json(status, $$"""{"error":{"code":"{{code}}","message":"The reason."} }""");
 
-        FhirDeidException e = await Failure.Of(error, () => controlPlane.AssignRoleAsync(Wanted, Cancel));
+        FhirDeidException e = await Failure.Of(error, () => controlPlane.AssignRoleAsync(Wanted, Progress, Cancel));
 
         Assert.Contains(advice, e.RecommendedAction, StringComparison.Ordinal);
     }
@@ -433,7 +504,7 @@ public sealed class ControlPlaneTests : IAsyncLifetime
     [InlineData("""{"networkAcls":{"defaultAction":"Allow"}}""", FhirStorageAccess.Open)]
     [InlineData("""{}""", FhirStorageAccess.Open)]
     [InlineData("""{"networkAcls":{"defaultAction":"Deny","bypass":"AzureServices"}}""", FhirStorageAccess.Denied)]
-    [InlineData("""{"publicNetworkAccess":"Disabled","networkAcls":{"defaultAction":"Allow"}}""", FhirStorageAccess.Denied)]
+    [InlineData("""{"publicNetworkAccess":"Disabled","networkAcls":{"defaultAction":"Allow"}}""", FhirStorageAccess.Disabled)]
     [InlineData("""{"networkAcls":{"defaultAction":"Deny","ipRules":[{"value":"100.64.0.0/10"}]}}""", FhirStorageAccess.Restricted)]
     [InlineData("""{"networkAcls":{"defaultAction":"Deny","resourceAccessRules":[{"tenantId":"t","resourceId":"/subscriptions/11111111-2222-3333-4444-555555555555/resourcegroups/RG/providers/Microsoft.HealthcareApis/workspaces/work/fhirservices/fhir"}]}}""", FhirStorageAccess.ResourceInstanceRule)]
     public async Task Network_rules_are_understood(string properties, FhirStorageAccess access)
@@ -514,9 +585,9 @@ public sealed class ControlPlaneTests : IAsyncLifetime
         _service.OnMetadata = StandIn.Answer(503);
 
         List<FhirDeidCheck> checks = [];
-        await foreach (FhirDeidCheck check in connection.CheckReadinessAsync(Cancel)) checks.Add(check);
+        await foreach (FhirDeidCheck check in connection.CheckReadinessAsync(new FhirReadinessOptions(), Cancel)) checks.Add(check);
 
-        Assert.Equal(15, checks.Count);
+        Assert.Equal(17, checks.Count);
         Assert.Equal(FhirDeidCheckStatus.Failed, checks[0].Status);
         Assert.Equal(FhirDeidCheckStatus.Failed, checks.Single(check => check.Name == "Kind").Status);
         Assert.All(checks, check => Assert.NotEmpty(check.Detail));

@@ -20,13 +20,7 @@ public sealed class LongOperationTests : IDisposable
         Assert.Equal(HttpStatusCode.Accepted, answer.Status);
         Assert.Equal(answer.Headers["Azure-AsyncOperation"], answer.Headers["Location"]);
         Assert.Equal("1", answer.Headers["Retry-After"]);
-        ArmAnswer operation;
-        for (DateTime end = DateTime.UtcNow + Service.Patience; ; await Task.Delay(50, TestContext.Current.CancellationToken))
-        {
-            operation = await service.ArmAsync(HttpMethod.Get, answer.Headers["Azure-AsyncOperation"]);
-            if (operation.Status != HttpStatusCode.Accepted) break;
-            Assert.True(DateTime.UtcNow < end, "It does not end.");
-        }
+        ArmAnswer operation = await EndAsync(service, answer);
 
         Assert.Equal((HttpStatusCode.OK, "Succeeded"), (operation.Status, (string?)operation.Json["status"]));
         ArmAnswer after = await service.ArmAsync(HttpMethod.Get, service.Emulator.ResourceId);
@@ -57,6 +51,45 @@ public sealed class LongOperationTests : IDisposable
     }
 
     [Fact]
+    public async Task A_change_that_fails_says_so_and_leaves_the_settings_as_they_were()
+    {
+        using EmulatorProcess process = new(_temporary.FullName, "--patients", "1", "--without", "Identity", "--failing-updates", "1");
+        using Service service = new(await process.ReadyAsync());
+        ArmAnswer answer = await service.ArmAsync(HttpMethod.Patch, service.Emulator.ResourceId, body: """{"identity":{"type":"SystemAssigned"}}""");
+
+        ArmAnswer operation = await EndAsync(service, answer);
+        Assert.Equal((HttpStatusCode.OK, "Failed", "InternalServerError"), (operation.Status, (string?)operation.Json["status"], (string?)operation.Json["error"]!["code"]));
+        ArmAnswer after = await service.ArmAsync(HttpMethod.Get, service.Emulator.ResourceId);
+        Assert.Equal(("Failed", "None"), ((string?)after.Json["properties"]!["provisioningState"], (string?)after.Json["identity"]!["type"]));
+
+        await EndAsync(service, await service.ArmAsync(HttpMethod.Patch, service.Emulator.ResourceId, body: """{"identity":{"type":"SystemAssigned"}}"""));
+        after = await service.ArmAsync(HttpMethod.Get, service.Emulator.ResourceId);
+        Assert.Equal(("Succeeded", "SystemAssigned"), ((string?)after.Json["properties"]!["provisioningState"], (string?)after.Json["identity"]!["type"]));
+    }
+
+    [Fact]
+    public async Task A_client_is_told_of_a_change_that_failed_and_goes_on_by_the_same_call()
+    {
+        using EmulatorProcess process = new(_temporary.FullName, "--patients", "1", "--without", "Identity,ExportStorage", "--failing-updates", "1");
+        FhirDeidEmulator emulator = await process.ReadyAsync();
+        FhirDeidConnectionOptions options = new() { Credential = FhirDeidCredential.Emulator, Emulator = emulator, ResourceId = emulator.ResourceId };
+        IControlPlane setup = (await new Cloud.CloudEngine().ConnectAsync(options, TestContext.Current.CancellationToken)).ControlPlane;
+
+        FhirDeidException failed = await Assert.ThrowsAsync<FhirDeidException>(EnableAsync);
+        Assert.Equal("FhirDeid.UpdateFailed", failed.ErrorId);
+        Assert.Contains("The operation could not be completed.", failed.Message);
+
+        // The second call begins an update, and a third one waits for it.
+        FhirServiceIdentity[] on = await Task.WhenAll(EnableAsync(), EnableAsync());
+        Assert.All(on, identity => Assert.Equal(("SystemAssigned", "Succeeded"), (identity.Type, identity.ProvisioningState)));
+        Assert.Equal(on[0].ObjectId, on[1].ObjectId);
+        FhirExportStorage storage = await setup.FindStorageAsync(emulator.StorageAccountName, TestContext.Current.CancellationToken);
+        Assert.Single((await setup.SetExportStorageAsync(storage, TimeSpan.FromMinutes(5), new Progress<FhirDeidProgress>(), TestContext.Current.CancellationToken)).Changes);
+
+        Task<FhirServiceIdentity> EnableAsync() => setup.EnableIdentityAsync(TimeSpan.FromMinutes(5), new Progress<FhirDeidProgress>(), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task A_new_identity_is_not_known_and_its_role_does_not_count_for_a_while()
     {
         using EmulatorProcess process = new(_temporary.FullName, "--patients", "1", "--without", "Identity", "--update-seconds", "0", "--propagation-seconds", "3600");
@@ -69,6 +102,16 @@ public sealed class LongOperationTests : IDisposable
         Answer export = await service.ExportAsync("?_container=early");
         Assert.Equal(HttpStatusCode.Forbidden, export.Status);
         Assert.Contains("ErrorCode: AuthorizationPermissionMismatch", export.Body);
+    }
+
+    private static async Task<ArmAnswer> EndAsync(Service service, ArmAnswer answer)
+    {
+        for (DateTime end = DateTime.UtcNow + Service.Patience; ; await Task.Delay(50, TestContext.Current.CancellationToken))
+        {
+            ArmAnswer operation = await service.ArmAsync(HttpMethod.Get, answer.Headers["Azure-AsyncOperation"]);
+            if (operation.Status != HttpStatusCode.Accepted) return operation;
+            Assert.True(DateTime.UtcNow < end, "It does not end.");
+        }
     }
 
     private static Task<ArmAnswer> AssignAsync(Service service, string principal, string? type) => service.ArmAsync(HttpMethod.Put,

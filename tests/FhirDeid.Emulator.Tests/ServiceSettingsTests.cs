@@ -199,6 +199,41 @@ public sealed class ServiceSettingsTests(ServiceSettingsTests.Emulator emulator)
     }
 
     [Fact]
+    public async Task An_account_is_opened_by_the_addresses_of_its_region_and_closed_by_public_network_access()
+    {
+        string firewall = _service.Emulator.StorageAccountId.Replace("fhirdeidemulator", "fhirdeidfirewall", StringComparison.Ordinal);
+        await PutSettingsAsync("SystemAssigned", "fhirdeidfirewall");
+        await AssignAsync(firewall, (string)(await ReadAsync())["identity"]!["principalId"]!);
+
+        await AllowAsync("""{"networkAcls":{"defaultAction":"Deny","resourceAccessRules":[],"ipRules":[{"value":"203.0.113.7"}]}}""");
+        ForbiddenBy("AuthorizationFailure", await _service.ExportAsync("?_container=settings"));
+        await AllowAsync("""{"networkAcls":{"ipRules":[{"value":"203.0.113.7"},{"value":"100.64.0.0/10"}]}}""");
+        Assert.Equal(HttpStatusCode.OK, (await _service.ExportAsync("?_container=settings")).Status);
+        await AllowAsync("""{"publicNetworkAccess":"Disabled"}""");
+        ForbiddenBy("AuthorizationFailure", await _service.ExportAsync("?_container=settings"));
+        await AllowAsync("""{"publicNetworkAccess":"Enabled","networkAcls":{"ipRules":[]}}""");
+        (await _service.ArmAsync(HttpMethod.Patch, firewall, "2023-05-01", """{"properties":{"publicNetworkAccess":"Perhaps"}}""")).IsError(400, "InvalidRequestContent");
+
+        async Task AllowAsync(string properties) => Assert.Equal(HttpStatusCode.OK, (await _service.ArmAsync(HttpMethod.Patch, firewall, "2023-05-01", $$"""{"properties":{{properties}}}""")).Status);
+    }
+
+    [Fact]
+    public async Task Tokens_are_for_the_audience_that_is_set()
+    {
+        JsonObject body = await ReadAsync();
+        body["properties"]!["authenticationConfiguration"]!["audience"] = "https://fhir.example.org/";
+        await PutAsync(body);
+
+        Assert.Equal(HttpStatusCode.NotFound, (await _service.SendAsync(HttpMethod.Get, "_operations/export/0", await _service.TokenAsync("https://fhir.example.org"), [], [])).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _service.RequestTokenAsync(("grant_type", "client_credentials"), ("client_id", "test"), ("scope", _service.Audience + "/.default"))).StatusCode);
+
+        body = await ReadAsync();
+        body["properties"]!["authenticationConfiguration"]!.AsObject().Remove("audience");
+        await PutAsync(body);
+        Assert.Equal(HttpStatusCode.NotFound, (await _service.GetAsync("_operations/export/0")).Status);
+    }
+
+    [Fact]
     public async Task A_configuration_in_a_registry_that_is_registered_is_asked_for_there()
     {
         const string Query = "$export?_container=settings&_anonymizationConfig=c.json&_anonymizationConfigCollectionReference=x.azurecr.io/i:t";

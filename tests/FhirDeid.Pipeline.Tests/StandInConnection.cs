@@ -12,9 +12,9 @@ internal sealed class StandInConnection : IFhirDeidConnection
         Credential = FhirDeidCredential.AccessToken,
     };
 
-    public IControlPlane ControlPlane => throw new NotSupportedException();
+    public IControlPlane ControlPlane { get; set; } = null!;
 
-    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(CancellationToken cancellation) => throw new NotSupportedException();
+    public IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(FhirReadinessOptions options, CancellationToken cancellation) => throw new NotSupportedException();
 
     public List<FhirExportRequest> Started { get; } = [];
 

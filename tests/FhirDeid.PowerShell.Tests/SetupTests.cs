@@ -134,13 +134,13 @@ public sealed class ConnectByNameTests(BareService service) : IClassFixture<Bare
 
         foreach (string script in (string[])["Enable-FhirServiceIdentity", "Grant-FhirExportAccess", "Get-FhirExportStorage", "Set-FhirExportStorage abc"])
             Assert.Contains("-ResourceId", (await _shell.FailsAsync("FhirDeid.ResourceIdRequired", script)).ErrorDetails.RecommendedAction, StringComparison.Ordinal);
-        Assert.Contains("Skipped", (await _shell.RunAllAsync("Test-FhirDeidReadiness")).Select(check => check.Text("Status")));
+        Assert.Contains("Unknown", (await _shell.RunAllAsync("Test-FhirDeidReadiness")).Select(check => check.Text("Status")));
     }
 
     [Theory]
     [InlineData("FhirDeid.StorageAccountNotFound", "Set-FhirExportStorage nowhere", "Get-AzStorageAccount")]
-    [InlineData("FhirDeid.StorageInOtherSubscription", "Set-FhirExportStorage fhirdeidelsewhere -EnableIdentity -GrantAccess", "Set-FhirExportStorage -StorageAccountName fhirdeidelsewhere -EnableIdentity -GrantAccess")]
-    [InlineData("ParameterArgumentValidationError", "Set-FhirExportStorage 'Not-A-Name'", "")]
+    [InlineData("FhirDeid.StorageInOtherSubscription", "Set-FhirExportStorage fhirdeidelsewhere -EnableIdentity -GrantAccess", "Choose or create an account")]
+    [InlineData("FhirDeid.StorageAccountInvalid", "Set-FhirExportStorage 'Not-A-Name'", "lower-case letters")]
     public async Task Storage_that_cannot_be_used_is_refused(string id, string script, string advice)
     {
         await ConnectAsync("");
@@ -158,6 +158,10 @@ public sealed class ConnectByNameTests(BareService service) : IClassFixture<Bare
             ErrorRecord error = await _shell.FailsAsync("FhirDeid.RoleAssignmentForbidden", "Set-FhirExportStorage $a -EnableIdentity -GrantAccess", emulator.Text("StorageAccountName"));
 
             Assert.Matches("Changed so far: Identity [0-9a-f-]{36} switched on. Not done: roles, export storage.", error.Exception.Message);
+            PSObject state = PSObject.AsPSObject(error.TargetObject);
+            Assert.Single((string[])state.Value("Changes")!);
+            Assert.Equal(["roles", "export storage"], (string[])state.Value("NotDone")!);
+            Assert.Equal($"Set-FhirExportStorage -StorageAccountName {emulator.Text("StorageAccountName")} -EnableIdentity -GrantAccess", state.Text("Continue"));
             Assert.Contains("User Access Administrator", error.ErrorDetails.RecommendedAction, StringComparison.Ordinal);
             Assert.EndsWith($"Set-FhirExportStorage -StorageAccountName {emulator.Text("StorageAccountName")} -EnableIdentity -GrantAccess", error.ErrorDetails.RecommendedAction, StringComparison.Ordinal);
 
@@ -180,7 +184,7 @@ public sealed class ConnectByNameTests(BareService service) : IClassFixture<Bare
 
         PSObject check = (await _shell.RunAllAsync("Test-FhirDeidReadiness")).Single(check => check.Text("Name") == "Caller may export");
 
-        Assert.Equal("Failed", check.Text("Status"));
+        Assert.Equal(("Failed", "FHIR Data Exporter"), (check.Text("Status"), check.Text("RoleDefinitionName")));
         Assert.Matches("^New-AzRoleAssignment -ObjectId [0-9a-f-]{36} -RoleDefinitionName 'FHIR Data Exporter' -Scope /subscriptions/", check.Text("Fix"));
     }
 

@@ -73,6 +73,26 @@ Describe 'The setup of a service' {
         ($both | Where-Object Changed).RoleDefinitionName | Sort-Object -Unique | Should -Be 'Storage Queue Data Contributor'
     }
 
+    It 'goes into New-AzRoleAssignment with the rows that lack a role, and no others' {
+        function New-AzRoleAssignment {
+            param(
+                [Parameter(Mandatory, ValueFromPipelineByPropertyName)] [Alias('Id', 'PrincipalId')] [ValidateNotNullOrEmpty()] [guid] $ObjectId,
+                [Parameter(Mandatory, ValueFromPipelineByPropertyName)] [ValidateNotNullOrEmpty()] [string] $RoleDefinitionName,
+                [Parameter(Mandatory, ValueFromPipelineByPropertyName)] [ValidateNotNullOrEmpty()] [string] $Scope,
+                [Parameter(ValueFromPipelineByPropertyName)] [string] $ObjectType)
+            process { "$RoleDefinitionName $ObjectType $Scope" }
+        }
+        $null = $emulator | Connect-FhirDeid -Emulator -ClientId no-export
+        try {
+            $lacking = @(Test-FhirDeidReadiness | Where-Object RoleDefinitionName)
+            $lacking.Name | Should -Be 'Caller may export', 'Blob role of the caller'
+            $lacking | New-AzRoleAssignment | Should -Be "FHIR Data Exporter ServicePrincipal $($emulator.ResourceId)", "Storage Blob Data Contributor ServicePrincipal $($emulator.StorageAccountId)"
+        }
+        finally {
+            $null = $emulator | Connect-FhirDeid -Emulator
+        }
+    }
+
     It 'gives assignments that New-AzRoleAssignment would take' {
         function New-AzRoleAssignment {
             param(
@@ -97,6 +117,24 @@ Describe 'The setup of a service' {
         $export = New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig | Start-FhirDeidExport research | Wait-FhirExport
         $export.Status | Should -Be Completed
         Test-FhirDeidReadiness | Where-Object Status -ne Passed | Should -BeNullOrEmpty
+    }
+
+    It 'is ready for an export by this configuration into that container' {
+        $checks = Get-AnonymizationConfig | Select-Object -First 1 | Test-FhirDeidReadiness -Container research
+        $checks | Where-Object Status -ne Passed | Should -BeNullOrEmpty
+        $checks.Name | Should -Contain 'Export container'
+        # Fixed words, of which the beginning is enough.
+        $checks | Where-Object Status -eq Fail | Should -BeNullOrEmpty
+    }
+
+    It 'has commands that do as they stand' {
+        function global:New-AzStorageContext { param($StorageAccountName, [switch] $UseConnectedAccount) $StorageAccountName }
+        function global:New-AzStorageContainer { param($Name, $Context) $global:made = "$Name in $Context" }
+        $check = Test-FhirDeidReadiness another | Where-Object Name -eq 'Export container'
+        $check.Status | Should -Be Warning
+        Invoke-Expression $check.Fix
+        $made | Should -Be "another in $account"
+        Remove-Item Function:New-AzStorageContext, Function:New-AzStorageContainer, Variable:global:made
     }
 
     It 'refuses storage that cannot be: <Name>' -ForEach @(

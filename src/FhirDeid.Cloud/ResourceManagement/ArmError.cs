@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace FhirDeid.Cloud.ResourceManagement;
 
 /// <summary>Errors of the resource manager in plain words: <c>{"error":{"code","message"}}</c>.</summary>
@@ -29,6 +31,8 @@ internal static class ArmError
             (409, _) => new FhirDeidException("FhirServiceBusy", FhirDeidErrorCategory.ResourceUnavailable, $"The resource is being changed by someone else.{said}", "Wait until that is done, and run the command again.", target),
             (412, _) => new FhirDeidException("FhirServiceChanged", FhirDeidErrorCategory.ResourceExists, "Someone else changed the resource at the same time; nothing of theirs was overwritten.", "Run the command again.", target),
             (408 or 429, _) => new FhirDeidException("Throttled", FhirDeidErrorCategory.ResourceUnavailable, $"The resource manager is busy ({answer.Status}) and stayed so over several attempts.", "Try again in some minutes.", target),
+            ( >= 200 and < 400, _) => new FhirDeidException("UnexpectedAnswer", FhirDeidErrorCategory.ProtocolError, $"The resource manager was asked to {doing} and answered {answer.Status} with something else.",
+                "Check the network: a proxy may answer in its place. -Environment names the cloud.", target),
             ( >= 500, _) => new FhirDeidException("ServiceUnavailable", FhirDeidErrorCategory.ResourceUnavailable, $"The resource manager cannot serve the request now ({answer.Status}).{said}", "Try again in some minutes.", target),
             _ => Refused(FhirDeidErrorCategory.InvalidOperation, "Correct what it names, and run the command again.", $"The resource manager refused to {doing} ({answer.Status})."),
         };
@@ -40,6 +44,9 @@ internal static class ArmError
     public static string Said(ArmAnswer answer)
     {
         string text = ServiceText.OneLine(answer.Body.Text("error", "message"));
+        // The message of an operation is often general, and the reason a detail of it.
+        string detail = (answer.Body.Object("error")?["details"] as JsonArray)?.OfType<JsonObject>().Select(item => ServiceText.OneLine(item.Text("message"))).FirstOrDefault(item => item.Length > 0) ?? "";
+        if (!text.Contains(detail, StringComparison.Ordinal)) text = $"{text} {detail}".Trim();
         string code = ServiceText.OneLine(Code(answer));
         return (text, code) switch
         {

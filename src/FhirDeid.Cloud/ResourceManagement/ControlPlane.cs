@@ -18,7 +18,11 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
     /// <summary>How long the caller's new roles are asked for. Azure says that they can take ten minutes.</summary>
     private static readonly TimeSpan Propagation = TimeSpan.FromMinutes(10);
 
+    /// <summary>How often a resource that others change meanwhile is read anew.</summary>
     private const int Attempts = 3;
+
+    /// <summary>How often a resource that is not shown to be under change, and yet refuses one, is asked again: over some minutes.</summary>
+    private const int Looks = 12;
 
     private readonly Uri _service = resourceManager.Address(id.ToString(), ResourceManager.FhirServiceVersion);
     private readonly StorageAccounts _accounts = new(resourceManager, id);
@@ -38,12 +42,9 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
 
     public async Task<FhirServiceIdentity> EnableIdentityAsync(TimeSpan timeout, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        (JsonObject resource, bool changed) = await UpdateAsync(RequestMethod.Patch, current =>
-        {
-            string type = current.Text("identity", "type");
-            return FhirServiceBody.HasSystemAssigned(type) ? null
-                : new JsonObject { ["identity"] = FhirServiceBody.Identity(current.Object("identity"), FhirServiceBody.WithSystemAssigned(type)) };
-        }, timeout, progress, cancellation).ConfigureAwait(false);
+        (JsonObject resource, bool changed) = await UpdateAsync(RequestMethod.Patch, current => FhirServiceBody.HasSystemAssigned(current.Text("identity", "type")),
+            current => new JsonObject { ["identity"] = FhirServiceBody.Identity(current.Object("identity"), FhirServiceBody.WithSystemAssigned(current.Text("identity", "type"))) },
+            timeout, progress, cancellation).ConfigureAwait(false);
         FhirServiceIdentity identity = Identity(resource);
         identity.Changed = changed;
         return identity;
@@ -51,16 +52,18 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
 
     public async Task<FhirExportStorage> GetExportStorageAsync(CancellationToken cancellation)
     {
-        string name = ExportStorage((await ReadAsync(cancellation).ConfigureAwait(false)).Body!);
-        if (name.Length == 0) return new FhirExportStorage { ResourceId = Id.ToString() };
+        JsonObject resource = (await ReadAsync(cancellation).ConfigureAwait(false)).Body!;
+        FhirExportStorage found = new() { ResourceId = Id.ToString(), StorageAccountName = ExportStorage(resource) };
         try
         {
-            return await _accounts.FindAsync(name, cancellation).ConfigureAwait(false);
+            if (found.StorageAccountName.Length > 0) found = await _accounts.FindAsync(found.StorageAccountName, cancellation).ConfigureAwait(false);
         }
         catch (FhirDeidException e) when (e.ErrorId is "FhirDeid.StorageAccountNotFound" or "FhirDeid.StorageInOtherSubscription" or "FhirDeid.ResourceManagerForbidden")
         {
-            return new FhirExportStorage { ResourceId = Id.ToString(), StorageAccountName = name };
+            // The name is all that can be told of it.
         }
+        found.ProvisioningState = ProvisioningState(resource);
+        return found;
     }
 
     public Task<FhirExportStorage> FindStorageAsync(string storageAccountName, CancellationToken cancellation)
@@ -71,9 +74,15 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
 
     public async Task<FhirExportStorage> SetExportStorageAsync(FhirExportStorage storageAccount, TimeSpan timeout, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        (_, bool changed) = await UpdateAsync(RequestMethod.Put, current =>
+        string? before = null;
+        (JsonObject resource, bool changed) = await UpdateAsync(RequestMethod.Put, current =>
         {
-            if (ExportStorage(current).Equals(storageAccount.StorageAccountName, StringComparison.OrdinalIgnoreCase)) return null;
+            string name = ExportStorage(current);
+            if (name.Equals(storageAccount.StorageAccountName, StringComparison.OrdinalIgnoreCase)) return true;
+            return name.Equals(before ??= name, StringComparison.OrdinalIgnoreCase) ? false : throw new FhirDeidException("FhirServiceChanged", FhirDeidErrorCategory.ResourceExists,
+                $"Someone else has set the export storage account of the FHIR service to '{ServiceText.OneLine(name)}' at the same time; it was left so.", "Agree on one account, and run the command again.", Id.ToString());
+        }, current =>
+        {
             JsonObject body = FhirServiceBody.Writable(current);
             if (body["properties"] is not JsonObject properties) body["properties"] = properties = [];
             if (properties["exportConfiguration"] is not JsonObject export) properties["exportConfiguration"] = export = [];
@@ -93,6 +102,7 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
             BlobEndpoint = storageAccount.BlobEndpoint,
             NetworkAccess = storageAccount.NetworkAccess,
             ResourceId = Id.ToString(),
+            ProvisioningState = ProvisioningState(resource),
             Changes = changed ? [$"Export storage set to {storageAccount.StorageAccountName}"] : [],
         };
     }
@@ -117,9 +127,9 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         return found ?? new FhirRoleAssignment { ObjectId = principal.ObjectId, ObjectType = principal.ObjectType, RoleDefinitionName = roleDefinitionName, Scope = scope };
     }
 
-    public async Task<FhirRoleAssignment> AssignRoleAsync(FhirRoleAssignment assignment, CancellationToken cancellation)
+    public async Task<FhirRoleAssignment> AssignRoleAsync(FhirRoleAssignment assignment, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
-        FhirRoleAssignment made = await _roles.AssignAsync(assignment, cancellation).ConfigureAwait(false);
+        FhirRoleAssignment made = await _roles.AssignAsync(assignment, progress, cancellation).ConfigureAwait(false);
         if (made.Changed) _newestRole = Stopwatch.GetTimestamp();
         return made;
     }
@@ -135,7 +145,8 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         {
             BlobStorage account = storage.Of(endpoint, storageAccount.StorageAccountName);
             FhirDeidException? refusal;
-            for (int look = 0; (refusal = await account.ProbeAsync(cancellation).ConfigureAwait(false)) is { ErrorId: "FhirDeid.StorageForbidden" } && watch.Elapsed < Propagation; look++)
+            // A firewall does not open by waiting.
+            for (int look = 0; (refusal = await account.ProbeAsync(cancellation).ConfigureAwait(false)) is { ErrorId: "FhirDeid.StorageForbidden" } && !BlobStorage.IsFirewall(refusal) && watch.Elapsed < Propagation; look++)
             {
                 progress.Report(new FhirDeidProgress(Activity, $"The storage account does not let you in yet, {watch.Elapsed:m\\:ss}", (int)(100 * watch.Elapsed / Propagation)));
                 TimeSpan pause = resourceManager.RetryDelay * Math.Pow(2, Math.Min(look, 4));
@@ -154,25 +165,37 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         return seen;
     }
 
-    /// <summary>Reads, edits and writes the FHIR service; reads again when someone else was faster.</summary>
+    /// <summary>Reads, edits and writes the FHIR service. Waits for an update that is under way, of this command's earlier run or of someone else; reads again when someone else was faster; writes again what a failed update may not have brought into force.</summary>
     /// <param name="method">PUT or PATCH.</param>
-    /// <param name="edit">The body for a resource, or null where nothing is to be done.</param>
+    /// <param name="isDone">Whether a resource is as it should be. Asked at each look, also before an update is waited for: so it sees what others change meanwhile, and may refuse to go on.</param>
+    /// <param name="edit">The body that makes it so.</param>
     /// <param name="timeout">How long to wait for the update.</param>
     /// <param name="progress">Told how it goes.</param>
     /// <param name="cancellation">Stops waiting.</param>
-    private async Task<(JsonObject Resource, bool Changed)> UpdateAsync(RequestMethod method, Func<JsonObject, JsonObject?> edit, TimeSpan timeout, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
+    private Task<(JsonObject Resource, bool Changed)> UpdateAsync(RequestMethod method, Func<JsonObject, bool> isDone, Func<JsonObject, JsonObject> edit, TimeSpan timeout, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
         LongOperation operation = new(resourceManager, _service, timeout, progress);
-        for (int attempt = 1; ; attempt++)
+        return operation.InTimeAsync(async patience =>
         {
-            ArmAnswer current = await ReadAsync(cancellation).ConfigureAwait(false);
-            if (edit(current.Body!) is not { } body) return (current.Body!, false);
-            ArmAnswer answer = await resourceManager.SendAsync(method, _service, body, FhirServiceBody.ETag(current), cancellation).ConfigureAwait(false);
-            if (answer.Status is 200 or 201 or 202) return (await operation.EndAsync(answer, cancellation).ConfigureAwait(false), true);
-            FhirDeidException refusal = ArmError.Explain(answer, "change the FHIR service", Id.ToString());
-            if (attempt == Attempts || refusal.ErrorId is not ("FhirDeid.FhirServiceChanged" or "FhirDeid.FhirServiceBusy")) throw refusal;
-            if (answer.Status == 409) await operation.SettledAsync(answer.RetryAfter, cancellation).ConfigureAwait(false);
-        }
+            bool changed = false;
+            for (int refusals = 0, busy = 0; ;)
+            {
+                ArmAnswer current = await ReadAsync(patience).ConfigureAwait(false);
+                bool done = isDone(current.Body!);
+                if (!LongOperation.IsSettled(current))
+                {
+                    current = await operation.SettledAsync(current.RetryAfter, patience).ConfigureAwait(false);
+                    done = isDone(current.Body!);
+                }
+                if (done && !LongOperation.HasFailed(current)) return (current.Body!, changed);
+                changed = true;
+                ArmAnswer answer = await resourceManager.SendAsync(method, _service, edit(current.Body!), FhirServiceBody.ETag(current), patience).ConfigureAwait(false);
+                if (answer.Status is 200 or 201 or 202) return (await operation.EndAsync(answer, patience).ConfigureAwait(false), true);
+                FhirDeidException refusal = ArmError.Explain(answer, "change the FHIR service", Id.ToString());
+                if (refusal.ErrorId == "FhirDeid.FhirServiceBusy" && ++busy < Looks) await operation.PauseAsync(busy, answer.RetryAfter, patience).ConfigureAwait(false);
+                else if (refusal.ErrorId != "FhirDeid.FhirServiceChanged" || ++refusals == Attempts) throw refusal;
+            }
+        }, cancellation);
     }
 
     private async Task<FhirPrincipal?> CallerAsync(CancellationToken cancellation)
@@ -181,7 +204,8 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
         return AccessTokenClaims.Of(token.Token).Principal;
     }
 
-    private FhirServiceIdentity Identity(JsonObject resource)
+    /// <summary>The identity of a FHIR service that was read.</summary>
+    public FhirServiceIdentity Identity(JsonObject resource)
     {
         JsonObject? identity = resource.Object("identity");
         string type = identity.Text("type");
@@ -191,9 +215,13 @@ internal sealed class ControlPlane(ResourceManager resourceManager, FhirServiceI
             Type = type.Length > 0 ? type : "None",
             ObjectId = identity.Text("principalId"),
             TenantId = identity.Text("tenantId"),
+            ProvisioningState = ProvisioningState(resource),
             UserAssignedIdentity = [.. (identity.Object("userAssignedIdentities") ?? []).Select(user => user.Key)],
         };
     }
+
+    /// <summary>State of a FHIR service's settings; empty where it does not say.</summary>
+    public static string ProvisioningState(JsonObject resource) => ServiceText.OneLine(resource.Text("properties", "provisioningState"));
 
     /// <summary>Name of the account that a FHIR service exports to; empty for none.</summary>
     public static string ExportStorage(JsonObject resource) => resource.Text("properties", "exportConfiguration", "storageAccountName");

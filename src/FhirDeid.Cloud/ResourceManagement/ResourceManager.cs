@@ -20,14 +20,14 @@ internal sealed class ResourceManager
     private readonly HttpPipeline _pipeline;
     private readonly Uri _endpoint;
 
-    public ResourceManager(Uri endpoint, string audience, TokenCredential credential, HttpPipelineTransport? transport, TimeSpan retryDelay)
+    public ResourceManager(Uri endpoint, string audience, TokenCredential credential, HttpPipelineTransport? transport, TimeSpan retryDelay, TimeSpan networkTimeout)
     {
         _endpoint = endpoint;
         Scope = audience + "/.default";
         RetryDelay = retryDelay;
         PipelineOptions options = new()
         {
-            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30) },
+            Retry = { MaxRetries = 3, Delay = retryDelay, MaxDelay = TimeSpan.FromSeconds(30), NetworkTimeout = networkTimeout },
             Diagnostics = { IsLoggingContentEnabled = false, IsTelemetryEnabled = false, IsDistributedTracingEnabled = false },
         };
         if (transport is not null) options.Transport = transport;

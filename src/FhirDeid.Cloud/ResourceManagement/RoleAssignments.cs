@@ -14,7 +14,10 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
     public const string QueueDataContributor = "Storage Queue Data Contributor";
 
     private const string Version = "2022-04-01";
-    private const int Attempts = 6;
+    private const int Attempts = 12;
+
+    /// <summary>How long a new principal is waited for: its creation takes minutes to be known everywhere.</summary>
+    private static readonly TimeSpan Replication = TimeSpan.FromMinutes(3);
 
     /// <summary>Names of the built-in roles and the ids of their definitions, which are the same everywhere.</summary>
     private static readonly Dictionary<string, string> Definitions = new(StringComparer.OrdinalIgnoreCase)
@@ -25,15 +28,21 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
     };
 
     /// <summary>Assignments of a role to a principal, at the scope or above it.</summary>
+    /// <param name="principal">Who.</param>
+    /// <param name="role">Name of the role.</param>
+    /// <param name="scope">Resource id.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <param name="byGroup">Counts the roles of the principal's groups, too.</param>
     /// <returns>The assignment found, or null.</returns>
-    public async Task<FhirRoleAssignment?> FindAsync(FhirPrincipal principal, string role, string scope, CancellationToken cancellation)
+    public async Task<FhirRoleAssignment?> FindAsync(FhirPrincipal principal, string role, string scope, CancellationToken cancellation, bool byGroup = false)
     {
-        Uri list = resourceManager.Address($"{scope}/providers/Microsoft.Authorization/roleAssignments", Version, $"principalId eq '{principal.ObjectId}'");
+        Uri list = resourceManager.Address($"{scope}/providers/Microsoft.Authorization/roleAssignments", Version,
+            byGroup ? $"atScope() and assignedTo('{principal.ObjectId}')" : $"principalId eq '{principal.ObjectId}'");
         foreach (JsonObject item in await resourceManager.ListAsync(list, "the role assignments of the storage account", cancellation).ConfigureAwait(false))
         {
             string at = item.Text("properties", "scope");
             if (!item.Text("properties", "roleDefinitionId").EndsWith("/" + Definitions[role], StringComparison.OrdinalIgnoreCase)
-                || !item.Text("properties", "principalId").Equals(principal.ObjectId, StringComparison.OrdinalIgnoreCase)
+                || !byGroup && !item.Text("properties", "principalId").Equals(principal.ObjectId, StringComparison.OrdinalIgnoreCase)
                 || !(scope + "/").StartsWith(at.TrimEnd('/') + "/", StringComparison.OrdinalIgnoreCase))
                 continue;
             return Assignment(principal, role, at, item.Text("id"));
@@ -42,7 +51,7 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
     }
 
     /// <inheritdoc cref="IControlPlane.AssignRoleAsync"/>
-    public async Task<FhirRoleAssignment> AssignAsync(FhirRoleAssignment wanted, CancellationToken cancellation)
+    public async Task<FhirRoleAssignment> AssignAsync(FhirRoleAssignment wanted, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
         FhirPrincipal principal = new(wanted.ObjectId, wanted.ObjectType);
         string id = $"{wanted.Scope}/providers/Microsoft.Authorization/roleAssignments/{Name(wanted)}";
@@ -55,6 +64,7 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
                 ["principalType"] = wanted.ObjectType.ToString(),
             },
         };
+        TimeSpan waited = TimeSpan.Zero;
         for (int attempt = 1; ; attempt++)
         {
             ArmAnswer answer = await resourceManager.SendAsync(RequestMethod.Put, resourceManager.Address(id, Version), body, null, cancellation).ConfigureAwait(false);
@@ -68,8 +78,11 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
                     return await FindAsync(principal, wanted.RoleDefinitionName, wanted.Scope, cancellation).ConfigureAwait(false)
                         ?? Assignment(principal, wanted.RoleDefinitionName, wanted.Scope, ExistingId(answer, wanted.Scope));
                 // An identity made a moment ago is not known everywhere yet.
-                case (400, "PrincipalNotFound") when attempt < Attempts && wanted.ObjectType == FhirPrincipalType.ServicePrincipal:
-                    await Task.Delay(resourceManager.RetryDelay * Math.Pow(2, attempt), cancellation).ConfigureAwait(false);
+                case (400, "PrincipalNotFound") when waited < Replication && attempt < Attempts && wanted.ObjectType == FhirPrincipalType.ServicePrincipal:
+                    TimeSpan pause = resourceManager.RetryDelay * Math.Pow(2, Math.Min(attempt, 5));
+                    progress.Report(new FhirDeidProgress("Assigning roles", $"The tenant does not know {wanted.ObjectId} yet, {waited:m\\:ss}", (int)(100 * waited / Replication)));
+                    await Task.Delay(pause, cancellation).ConfigureAwait(false);
+                    waited += pause;
                     break;
                 default:
                     throw Refusal(answer, wanted);

@@ -67,7 +67,7 @@ internal sealed class StorageAccounts(ResourceManager resourceManager, FhirServi
 
     private static FhirStorageAccess Access(JsonObject? properties, string fhirService)
     {
-        if (properties.Text("publicNetworkAccess").Equals("Disabled", StringComparison.OrdinalIgnoreCase)) return FhirStorageAccess.Denied;
+        if (properties.Text("publicNetworkAccess").Equals("Disabled", StringComparison.OrdinalIgnoreCase)) return FhirStorageAccess.Disabled;
         JsonObject? rules = properties.Object("networkAcls");
         if (!rules.Text("defaultAction").Equals("Deny", StringComparison.OrdinalIgnoreCase)) return FhirStorageAccess.Open;
         if (Rules("resourceAccessRules").Any(rule => rule.Text("resourceId").TrimEnd('/').Equals(fhirService, StringComparison.OrdinalIgnoreCase))) return FhirStorageAccess.ResourceInstanceRule;

@@ -171,6 +171,9 @@ internal sealed partial class BlobStorage
         }
     }
 
+    /// <summary>Whether a refusal is one of the account's firewall, not of its roles.</summary>
+    public static bool IsFirewall(FhirDeidException refusal) => refusal.Message.EndsWith(", AuthorizationFailure).", StringComparison.Ordinal);
+
     /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountMissing</c>.</exception>
     public BlobServiceClient Service => _client ?? throw new FhirDeidException("StorageAccountMissing", FhirDeidErrorCategory.InvalidOperation,
         "The connection names no storage account.", "Connect with -StorageAccountName.");

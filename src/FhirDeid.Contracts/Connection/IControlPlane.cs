@@ -1,7 +1,7 @@
 namespace FhirDeid;
 
-/// <summary>What the resource manager does with one FHIR service and the storage account of its exports. Everything here can be repeated: what is as it should be stays as it is.</summary>
-/// <remarks>All members throw <c>FhirDeid.ResourceManagerForbidden</c>, <c>FhirDeid.ResourceManagerRefused</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.ResourceNotFound</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>, and what the credential says. Those that change the FHIR service also throw <c>FhirDeid.FhirServiceBusy</c>, <c>FhirDeid.FhirServiceChanged</c>, <c>FhirDeid.UpdateFailed</c> and <c>FhirDeid.UpdateTimeout</c>.</remarks>
+/// <summary>What the resource manager does with one FHIR service and the storage account of its exports. Everything here can be repeated: what is as it should be stays as it is, and an update under way is waited for.</summary>
+/// <remarks>All members throw <c>FhirDeid.ResourceManagerForbidden</c>, <c>FhirDeid.ResourceManagerRefused</c>, <c>FhirDeid.FhirServiceNotFound</c>, <c>FhirDeid.ResourceNotFound</c>, <c>FhirDeid.Unauthorized</c>, <c>FhirDeid.Throttled</c>, <c>FhirDeid.ServiceUnavailable</c>, <c>FhirDeid.EndpointUnreachable</c>, <c>FhirDeid.UnexpectedAnswer</c>, and what the credential says. Those that change the FHIR service also throw <c>FhirDeid.FhirServiceBusy</c>, <c>FhirDeid.FhirServiceChanged</c>, <c>FhirDeid.UpdateFailed</c> and <c>FhirDeid.UpdateTimeout</c>.</remarks>
 public interface IControlPlane
 {
     /// <summary>Reads the managed identity of the FHIR service.</summary>
@@ -52,10 +52,11 @@ public interface IControlPlane
 
     /// <summary>Assigns a role. An assignment that exists under another name is a success.</summary>
     /// <param name="assignment">The assignment, as <see cref="FindRoleAsync"/> returns it.</param>
+    /// <param name="progress">Told when a new principal is waited for.</param>
     /// <param name="cancellation">Stops.</param>
     /// <returns>The assignment as it is then.</returns>
     /// <exception cref="FhirDeidException"><c>FhirDeid.RoleAssignmentForbidden</c>, <c>FhirDeid.PrincipalNotFound</c>, <c>FhirDeid.RoleAssignmentRefused</c>.</exception>
-    Task<FhirRoleAssignment> AssignRoleAsync(FhirRoleAssignment assignment, CancellationToken cancellation);
+    Task<FhirRoleAssignment> AssignRoleAsync(FhirRoleAssignment assignment, IProgress<FhirDeidProgress> progress, CancellationToken cancellation);
 
     /// <summary>Waits until new roles take effect: the caller's by asking the storage account, another's for a fixed time, since only its owner could ask.</summary>
     /// <param name="assignments">The new assignments.</param>

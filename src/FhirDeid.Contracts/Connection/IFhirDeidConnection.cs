@@ -11,9 +11,10 @@ public interface IFhirDeidConnection
     IControlPlane ControlPlane { get; }
 
     /// <summary>Checks everything that a de-identified export needs, without changing anything. What goes wrong is a check that failed, not an exception.</summary>
+    /// <param name="options">What is looked at beside the setup itself.</param>
     /// <param name="cancellation">Stops.</param>
-    /// <returns>One check after the other, as they come out.</returns>
-    IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(CancellationToken cancellation);
+    /// <returns>One check after the other, as they come out. What cannot be looked at is <see cref="FhirDeidCheckStatus.Unknown"/>.</returns>
+    IAsyncEnumerable<FhirDeidCheck> CheckReadinessAsync(FhirReadinessOptions options, CancellationToken cancellation);
 
     /// <summary>Uploads a configuration to container <c>anonymization</c>, reads it back and compares.</summary>
     /// <param name="config">The configuration.</param>

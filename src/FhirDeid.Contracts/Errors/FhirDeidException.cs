@@ -9,7 +9,7 @@ public class FhirDeidException : Exception
     /// <param name="category">What kind of error it is.</param>
     /// <param name="message">What happened, in one sentence or two.</param>
     /// <param name="recommendedAction">What the user should do next.</param>
-    /// <param name="target">Id, path or URI of what the error is about; never a resource.</param>
+    /// <param name="target">Id, path or URI of what the error is about, or how far a setup came; never a resource.</param>
     /// <param name="innerException">The cause.</param>
     public FhirDeidException(string id, FhirDeidErrorCategory category, string message, string recommendedAction,
         object? target = null, Exception? innerException = null)
@@ -30,7 +30,7 @@ public class FhirDeidException : Exception
     /// <summary>What the user should do next.</summary>
     public string RecommendedAction { get; }
 
-    /// <summary>Id, path or URI of what the error is about.</summary>
+    /// <summary>Id, path or URI of what the error is about, or how far a setup came.</summary>
     public object? Target { get; }
 
     /// <summary>Whether the same request can succeed later without anything being changed.</summary>

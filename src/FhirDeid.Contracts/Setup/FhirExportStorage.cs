@@ -18,6 +18,9 @@ public sealed class FhirExportStorage
     /// <summary>Resource id of the FHIR service.</summary>
     public string ResourceId { get; set; } = "";
 
+    /// <summary>State of the FHIR service's settings as the resource manager says it: <c>Succeeded</c>, <c>Updating</c>, <c>Failed</c> and others; empty where it does not say.</summary>
+    public string ProvisioningState { get; set; } = "";
+
     /// <summary>What the command that returned this has changed, one line each; empty when all was as it should be.</summary>
     public string[] Changes { get; set; } = [];
 
@@ -36,6 +39,8 @@ public enum FhirStorageAccess
     ResourceInstanceRule,
     /// <summary>The firewall lets only addresses, networks or other resources in: the FHIR service may not be among them.</summary>
     Restricted,
-    /// <summary>The firewall lets nobody in, or public network access is off.</summary>
+    /// <summary>The firewall lets nobody in.</summary>
     Denied,
+    /// <summary>Public network access is off: rules do not count, and only private endpoints lead in.</summary>
+    Disabled,
 }

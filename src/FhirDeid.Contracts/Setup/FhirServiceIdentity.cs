@@ -18,6 +18,9 @@ public sealed class FhirServiceIdentity
     /// <summary>Resource ids of the user-assigned identities.</summary>
     public string[] UserAssignedIdentity { get; set; } = [];
 
+    /// <summary>State of the FHIR service's settings as the resource manager says it: <c>Succeeded</c>, <c>Updating</c>, <c>Failed</c> and others; empty where it does not say.</summary>
+    public string ProvisioningState { get; set; } = "";
+
     /// <summary>Whether the command that returned this has changed it.</summary>
     public bool Changed { get; set; }
 

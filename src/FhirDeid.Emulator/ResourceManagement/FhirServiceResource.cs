@@ -26,13 +26,17 @@ internal sealed partial class FhirServiceResource
     private JsonObject _former;
     private DateTimeOffset _settled = DateTimeOffset.MinValue;
     private string _etag = NewETag();
+    private string _state = "Succeeded";
+    private int _failing;
+    private bool _fails;
 
     /// <summary>A service as somebody has left it: some settings are not the defaults.</summary>
-    public FhirServiceResource(Subscription subscription, string name, string kind, PrincipalDirectory directory, TimeSpan duration, bool identity, string? storageAccount)
+    public FhirServiceResource(Subscription subscription, string name, string kind, PrincipalDirectory directory, TimeSpan duration, bool identity, string? storageAccount, int failing = 0)
     {
         _subscription = subscription;
         _directory = directory;
         _duration = duration;
+        _failing = failing;
         Name = name;
         Kind = kind;
         Id = $"{subscription.WorkspaceId}/fhirservices/{name}";
@@ -72,6 +76,9 @@ internal sealed partial class FhirServiceResource
     /// <summary>Audience of the service's tokens, unless it is set to another.</summary>
     public string Audience { get; set; }
 
+    /// <summary>Audience that the service takes tokens for.</summary>
+    public string TokenAudience => Effective(body => (string?)body["properties"]!["authenticationConfiguration"]?["audience"])?.TrimEnd('/') ?? Audience;
+
     /// <summary>Object id of the system-assigned managed identity that exports run as; null without one.</summary>
     public string? PrincipalId => Effective(body => (string?)body["identity"]!["principalId"]);
 
@@ -95,7 +102,19 @@ internal sealed partial class FhirServiceResource
     // A JSON tree is no good for two readers at once.
     private T Effective<T>(Func<JsonObject, T> read)
     {
-        lock (_lock) return read(Settled ? _body : _former);
+        lock (_lock)
+        {
+            Settle();
+            return read(Settled ? _body : _former);
+        }
+    }
+
+    // A change that fails leaves the settings as they were.
+    private void Settle()
+    {
+        if (!Settled || !_fails) return;
+        if ((string?)_body["identity"]!["principalId"] is { } principal && principal != (string?)_former["identity"]!["principalId"]) _directory.Delete(principal);
+        (_body, _state, _fails, _etag) = (_former, "Failed", false, NewETag());
     }
 
     /// <summary>The resource as the resource manager answers it; an api-version does not show what came after it.</summary>
@@ -103,13 +122,14 @@ internal sealed partial class FhirServiceResource
     {
         lock (_lock)
         {
+            Settle();
             JsonObject body = _body.DeepClone().AsObject();
             JsonObject properties = body["properties"]!.AsObject();
             JsonObject authentication = properties["authenticationConfiguration"]!.AsObject();
             authentication["authority"] ??= $"https://login.microsoftonline.com/{Tokens.TenantId}";
             authentication["audience"] ??= Audience;
             if (string.CompareOrdinal(apiVersion, ApiVersions.NewestHealthcareApis) < 0) properties.Remove(Future);
-            properties["provisioningState"] = Settled ? "Succeeded" : "Updating";
+            properties["provisioningState"] = Settled ? _state : "Updating";
             properties["eventState"] = "Disabled";
             properties["privateEndpointConnections"] = new JsonArray();
             return new JsonObject
@@ -133,9 +153,9 @@ internal sealed partial class FhirServiceResource
     }
 
     /// <summary>Replaces the whole resource: what the body leaves out goes back to its default.</summary>
-    /// <returns>When the change is done.</returns>
+    /// <returns>When the change ends, and whether it fails.</returns>
     /// <exception cref="ArmException">The body is not one of this resource, or the resource has changed or is changing.</exception>
-    public DateTimeOffset Put(JsonObject body, string? ifMatch, string caller)
+    public (DateTimeOffset End, bool Fails) Put(JsonObject body, string? ifMatch, string caller)
     {
         string location = Text(body, "location") ?? throw new ArmException(400, "LocationRequired", "The location property is required for this definition.");
         if (!location.Replace(" ", "", StringComparison.Ordinal).Equals(Subscription.Location, StringComparison.OrdinalIgnoreCase))
@@ -152,9 +172,9 @@ internal sealed partial class FhirServiceResource
     }
 
     /// <summary>Changes tags and identity; nothing else can be patched.</summary>
-    /// <returns>When the change is done.</returns>
+    /// <returns>When the change ends, and whether it fails.</returns>
     /// <exception cref="ArmException">The body holds something else, or the resource has changed or is changing.</exception>
-    public DateTimeOffset Patch(JsonObject body, string? ifMatch, string caller)
+    public (DateTimeOffset End, bool Fails) Patch(JsonObject body, string? ifMatch, string caller)
     {
         if (body.FirstOrDefault(member => member.Key is not ("tags" or "identity")) is { Key: { } other })
             throw ArmException.Invalid($"Could not find member '{other}' on object of type 'FhirServicePatchResource'. Path '{other}'.");
@@ -167,10 +187,11 @@ internal sealed partial class FhirServiceResource
         });
     }
 
-    private DateTimeOffset Change(string? ifMatch, string? etag, string caller, Func<JsonObject> next)
+    private (DateTimeOffset End, bool Fails) Change(string? ifMatch, string? etag, string caller, Func<JsonObject> next)
     {
         lock (_lock)
         {
+            Settle();
             if (!Settled) throw new ArmException(409, "Conflict", $"The resource '{Id}' is being changed by another operation (provisioning state 'Updating'). Please try again when it has ended.");
             foreach (string? expected in (string?[])[ifMatch, etag])
             {
@@ -188,7 +209,9 @@ internal sealed partial class FhirServiceResource
             _etag = NewETag();
             _modified = DateTimeOffset.UtcNow;
             _modifiedBy = caller;
-            return _settled = _modified + _duration;
+            _state = "Succeeded";
+            _fails = _failing > 0 && _failing-- > 0;
+            return (_settled = _modified + _duration, _fails);
         }
     }
 

@@ -17,7 +17,7 @@ internal sealed partial class ResourceManager : IAsyncDisposable
     private readonly Tokens _tokens;
     private readonly Subscription[] _subscriptions;
     private readonly RoleAssignments _roles;
-    private readonly ConcurrentDictionary<string, DateTimeOffset> _operations = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, (DateTimeOffset End, bool Fails)> _operations = new(StringComparer.OrdinalIgnoreCase);
     private LoopbackServer _server = null!;
 
     private ResourceManager(Tokens tokens, Subscription[] subscriptions, RoleAssignments roles)
@@ -103,11 +103,13 @@ internal sealed partial class ResourceManager : IAsyncDisposable
         application.MapGet("/subscriptions/{subscription}" + Provider + "/locations/{location}/operationresults/{id}", (HttpRequest request, string subscription, string location, string id) =>
         {
             Find(subscription);
-            if (!_operations.TryGetValue(id, out DateTimeOffset end))
+            if (!_operations.TryGetValue(id, out (DateTimeOffset End, bool Fails) operation))
                 throw new ArmException(404, "OperationNotFound", $"The operation '{id}' was not found.");
-            bool done = DateTimeOffset.UtcNow >= end;
+            bool done = DateTimeOffset.UtcNow >= operation.End;
             if (!done) request.HttpContext.Response.Headers.RetryAfter = RetryAfterSeconds;
-            return Json(new JsonObject { ["id"] = request.Path.Value, ["name"] = id, ["status"] = done ? "Succeeded" : "Running" }, done ? 200 : 202);
+            JsonObject answer = new() { ["id"] = request.Path.Value, ["name"] = id, ["status"] = !done ? "Running" : operation.Fails ? "Failed" : "Succeeded" };
+            if (done && operation.Fails) answer["error"] = new JsonObject { ["code"] = "InternalServerError", ["message"] = "The operation could not be completed." };
+            return Json(answer, done ? 200 : 202);
         });
 
         application.MapGet("/subscriptions/{subscription}" + Accounts, (HttpRequest request, string subscription) => Page(request, ReadAccounts(Find(subscription))));
@@ -225,13 +227,13 @@ internal sealed partial class ResourceManager : IAsyncDisposable
     };
 
     // A change that is done at once is answered 200; otherwise 202 with where to ask how it goes.
-    private IResult Changed(HttpRequest request, string subscription, FhirServiceResource service, DateTimeOffset end)
+    private IResult Changed(HttpRequest request, string subscription, FhirServiceResource service, (DateTimeOffset End, bool Fails) change)
     {
         JsonObject body = service.Read(ApiVersion(request));
-        if (DateTimeOffset.UtcNow >= end) return Json(body);
+        if (DateTimeOffset.UtcNow >= change.End) return Json(body);
 
         string id = Guid.NewGuid().ToString();
-        _operations[id] = end;
+        _operations[id] = change;
         string operation = $"{_server.Origin}/subscriptions/{subscription}{Provider}/locations/{Subscription.Location}/operationresults/{id}?api-version={ApiVersion(request)}";
         IHeaderDictionary headers = request.HttpContext.Response.Headers;
         headers["Azure-AsyncOperation"] = operation;

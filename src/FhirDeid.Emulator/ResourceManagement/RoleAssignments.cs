@@ -18,6 +18,8 @@ internal sealed partial class RoleAssignments(PrincipalDirectory directory, Time
     /// <summary>Storage Blob Data Contributor.</summary>
     public const string BlobDataContributor = "ba92f5b4-2d11-453d-a403-e96b0029c9fe";
 
+    private const string FhirDataExporter = "3db33094-8700-4567-8da5-1501d4e7e843";
+    private const string FhirDataContributor = "5a1fc7df-4bf1-4951-a576-89034ee01acd";
     private const string BlobDataOwner = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b";
     private const string DefinitionType = "Microsoft.Authorization/roleDefinitions";
 
@@ -33,8 +35,8 @@ internal sealed partial class RoleAssignments(PrincipalDirectory directory, Time
         [BlobDataOwner] = "Storage Blob Data Owner",
         ["db58b8e5-c6ad-4a2a-8342-4190687cbf4a"] = "Storage Blob Delegator",
         ["974c5e8b-45b9-4653-ba55-5f855dd0fb88"] = "Storage Queue Data Contributor",
-        ["3db33094-8700-4567-8da5-1501d4e7e843"] = "FHIR Data Exporter",
-        ["5a1fc7df-4bf1-4951-a576-89034ee01acd"] = "FHIR Data Contributor",
+        [FhirDataExporter] = "FHIR Data Exporter",
+        [FhirDataContributor] = "FHIR Data Contributor",
         ["4c8d0bbc-75d3-4935-991f-5f3c56d81508"] = "FHIR Data Reader",
         ["3f88fce4-5892-4214-ae73-ba5294559913"] = "FHIR Data Writer",
         ["4465e953-8ced-4406-a58e-0f6e3f3b530b"] = "FHIR Data Importer",
@@ -53,9 +55,14 @@ internal sealed partial class RoleAssignments(PrincipalDirectory directory, Time
     }
 
     /// <summary>Whether a principal may read and write the blobs of an account, by a role at the account or above whose assignment has come through.</summary>
-    public bool MayWriteBlobs(string principalId, string accountId) => _assignments.Values.Any(assignment =>
-        assignment.RoleId is BlobDataContributor or BlobDataOwner && assignment.PrincipalId.Equals(principalId, StringComparison.OrdinalIgnoreCase)
-        && Covers(assignment.Scope, accountId) && DateTimeOffset.UtcNow >= assignment.CreatedOn + (assignment.CreatedBy.Length > 0 ? propagation : TimeSpan.Zero));
+    public bool MayWriteBlobs(string principalId, string accountId) => Has(principalId, accountId, BlobDataContributor, BlobDataOwner);
+
+    /// <summary>Whether a principal may export from a FHIR service, by a role at the service or above whose assignment has come through.</summary>
+    public bool MayExport(string principalId, string serviceId) => Has(principalId, serviceId, FhirDataExporter, FhirDataContributor);
+
+    private bool Has(string principalId, string resourceId, params string[] roles) => _assignments.Values.Any(assignment =>
+        roles.Contains(assignment.RoleId) && assignment.PrincipalId.Equals(principalId, StringComparison.OrdinalIgnoreCase)
+        && Covers(assignment.Scope, resourceId) && DateTimeOffset.UtcNow >= assignment.CreatedOn + (assignment.CreatedBy.Length > 0 ? propagation : TimeSpan.Zero));
 
     /// <summary>The assignments that concern a scope.</summary>
     /// <param name="scope">Resource id, resource group or subscription.</param>

@@ -12,6 +12,7 @@ internal sealed class StorageAccount(Subscription subscription, string name, Uri
 
     private readonly DateTimeOffset _created = DateTimeOffset.UtcNow;
     private readonly Lock _lock = new();
+    private string _publicNetworkAccess = "Enabled";
     private JsonObject _networkAcls = new()
     {
         ["resourceAccessRules"] = new JsonArray(),
@@ -33,15 +34,17 @@ internal sealed class StorageAccount(Subscription subscription, string name, Uri
     /// <summary>Whether it has been deleted; a FHIR service that exports to it is not told.</summary>
     public bool Deleted { get; set; }
 
-    /// <summary>Whether the network rules let a resource in.</summary>
+    /// <summary>Whether the network rules let a FHIR service of the account's region in: by no firewall, by a resource instance rule, or by the addresses that the region's services come from.</summary>
     public bool Admits(string resourceId)
     {
         lock (_lock)
         {
-            return (string?)_networkAcls["defaultAction"] != "Deny"
-                || _networkAcls["resourceAccessRules"] is JsonArray rules && rules.Any(rule => resourceId.Equals((string?)rule?["resourceId"], StringComparison.OrdinalIgnoreCase));
+            return _publicNetworkAccess == "Enabled" && ((string?)_networkAcls["defaultAction"] != "Deny"
+                || Values("resourceAccessRules", "resourceId").Contains(resourceId, StringComparer.OrdinalIgnoreCase) || Values("ipRules", "value").Contains("100.64.0.0/10"));
         }
     }
+
+    private IEnumerable<string?> Values(string rules, string name) => (_networkAcls[rules] as JsonArray ?? []).Select(rule => (string?)rule?[name]);
 
     /// <summary>The resource as the resource manager answers it.</summary>
     public JsonObject Read()
@@ -62,7 +65,7 @@ internal sealed class StorageAccount(Subscription subscription, string name, Uri
                     ["minimumTlsVersion"] = "TLS1_2",
                     ["allowBlobPublicAccess"] = false,
                     ["allowSharedKeyAccess"] = false,
-                    ["publicNetworkAccess"] = "Enabled",
+                    ["publicNetworkAccess"] = _publicNetworkAccess,
                     ["isHnsEnabled"] = false,
                     ["networkAcls"] = _networkAcls.DeepClone(),
                     ["supportsHttpsTrafficOnly"] = true,
@@ -77,17 +80,19 @@ internal sealed class StorageAccount(Subscription subscription, string name, Uri
         }
     }
 
-    /// <summary>Replaces the network rules, whole lists at a time; nothing else of an account can be changed here.</summary>
+    /// <summary>Replaces the network rules, whole lists at a time, or public network access; nothing else of an account can be changed here.</summary>
     /// <exception cref="ArmException">The body asks for something else.</exception>
     public void Patch(JsonObject body)
     {
-        if (body.Count != 1 || body["properties"] is not JsonObject { Count: 1 } properties || properties["networkAcls"] is not JsonObject changes)
-            throw ArmException.Invalid("The emulator changes nothing of a storage account but properties.networkAcls.");
+        if (body.Count != 1 || body["properties"] is not JsonObject properties || properties.Any(property => property.Key is not ("networkAcls" or "publicNetworkAccess")))
+            throw ArmException.Invalid("The emulator changes nothing of a storage account but properties.networkAcls and properties.publicNetworkAccess.");
+        string access = (string?)properties["publicNetworkAccess"] ?? _publicNetworkAccess;
+        if (access is not ("Enabled" or "Disabled")) throw ArmException.Invalid($"The value '{access}' of publicNetworkAccess is not one of 'Enabled', 'Disabled'.");
         lock (_lock)
         {
             JsonObject networkAcls = _networkAcls.DeepClone().AsObject();
-            foreach ((string key, JsonNode? value) in changes) networkAcls[key] = value?.DeepClone();
-            _networkAcls = networkAcls;
+            foreach ((string key, JsonNode? value) in properties["networkAcls"] as JsonObject ?? []) networkAcls[key] = value?.DeepClone();
+            (_networkAcls, _publicNetworkAccess) = (networkAcls, access);
         }
     }
 }

@@ -18,7 +18,7 @@ public sealed class GrantFhirExportAccessCommand : SetupCommand
 {
     /// <summary>The storage account; the one that the FHIR service exports to where it is not given.</summary>
     [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
-    [ValidatePattern("^[a-z0-9]{3,24}$")]
+    [ArgumentCompleter(typeof(StorageAccountCompleter))]
     public string? StorageAccountName { get; set; }
 
     /// <summary>Object id of the user, group or service principal that works with the account; yours where it is not given.</summary>
@@ -54,7 +54,7 @@ public sealed class GrantFhirExportAccessCommand : SetupCommand
 
     private async Task<FhirExportStorage> StorageAsync(CancellationToken cancellation)
     {
-        if (StorageAccountName is { } given) return await ControlPlane.FindStorageAsync(given, cancellation);
+        if (StorageAccountName is { Length: > 0 } given) return await ControlPlane.FindStorageAsync(given, cancellation);
         string name = (await ControlPlane.GetExportStorageAsync(cancellation)).StorageAccountName;
         if (name.Length == 0) name = Connection.Context.StorageAccountName;
         return name.Length > 0 ? await ControlPlane.FindStorageAsync(name, cancellation)
