@@ -196,7 +196,7 @@ public sealed class FaultTests : IAsyncLifetime
     [InlineData(13, false)]
     public void A_disk_that_fills_up_is_known_by_its_code(int code, bool full)
     {
-        if (!OperatingSystem.IsWindows()) Assert.Equal(full, Storage.ExportDownload.IsDiskFull(new IOException("", code)));
+        if (!OperatingSystem.IsWindows()) Assert.Equal(full, Storage.LocalFile.IsDiskFull(new IOException("", code)));
     }
 
     // -- what is done --------------------------------------------------------------------------------------------

@@ -519,7 +519,7 @@ public sealed class ReceiveTests : IAsyncLifetime
 
         Assert.Equal(2, received.Count);
         string text = await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken);
-        Assert.Equal("{\"masked\":" + (line.Length - 2) + "}\n{\"masked\":" + (line.Length - 2) + "}\n", text);
+        Assert.Equal(string.Concat(Enumerable.Repeat($$"""{"resourceType":"Patient","masked":{{line.Length - 2}}}""" + "\n", 2)), text);
         Assert.All(Files, file => Assert.DoesNotContain(secret, System.IO.File.ReadAllText(System.IO.Path.Combine(_folder, file)), StringComparison.Ordinal));
     }
 
@@ -570,7 +570,11 @@ public sealed class ReceiveTests : IAsyncLifetime
     /// <summary>Writes how long a resource was.</summary>
     private sealed class Masking : IResourceAnonymizer
     {
-        public ReadOnlyMemory<byte> Anonymize(ReadOnlyMemory<byte> resource) => Encoding.UTF8.GetBytes($"{{\"masked\":{resource.Length}}}");
+        public ReadOnlyMemory<byte> Anonymize(ReadOnlyMemory<byte> resource, string path, long line, out DeidentificationFailure? failure)
+        {
+            failure = null;
+            return Encoding.UTF8.GetBytes($$"""{"resourceType":"Patient","masked":{{resource.Length}}}""");
+        }
 
         public void Dispose()
         {

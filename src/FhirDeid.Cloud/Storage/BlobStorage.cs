@@ -178,6 +178,21 @@ internal sealed partial class BlobStorage
     /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountMissing</c>.</exception>
     public BlobContainerClient Container(string name) => Service.GetBlobContainerClient(name);
 
+    /// <summary>The blob that a manifest's URL names, if it lies in the export's container.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>.</exception>
+    public BlobClient Blob(FhirExport export, FhirExportFile file)
+    {
+        BlobContainerClient container = Container(export.Container);
+        string folder = $"{Endpoint!.AbsoluteUri.TrimEnd('/')}/{export.Container}/";
+        string url = file.Url is { IsAbsoluteUri: true } given ? given.GetLeftPart(UriPartial.Path) : "";
+        if (export.Container.Length > 0 && url.StartsWith(folder, StringComparison.Ordinal) && Uri.UnescapeDataString(url[folder.Length..]) is { Length: > 0 } name
+            && !name.Split('/', '\\').Any(segment => segment is "." or ".."))
+            return container.GetBlobClient(name);
+        throw new FhirDeidException("ForeignUrl", FhirDeidErrorCategory.SecurityError,
+            $"The export's file '{ServiceText.OneLine(url)}' does not lie in container '{export.Container}' of storage account {AccountName}: no token is sent there.",
+            "Connect with the storage account that the FHIR service exports to.", file.Url);
+    }
+
     /// <summary>The plain error for what the client library throws; null for what is to pass as it is.</summary>
     public FhirDeidException? Plain(Exception exception, string what, CancellationToken cancellation)
     {

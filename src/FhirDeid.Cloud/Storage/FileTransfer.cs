@@ -50,7 +50,7 @@ internal sealed class FileTransfer(BlobStorage storage, FhirService service, Tim
     /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>.</exception>
     public void Check(FhirExport export, FhirExportFile file)
     {
-        if (!service.Owns(file.Url)) ExportDownload.Blob(_storage, export, file);
+        if (!service.Owns(file.Url)) _storage.Blob(export, file);
     }
 
     private static string What(FhirExportFile file) => $"the exported file {ServiceText.OneLine(file.Url!.AbsolutePath)}";
@@ -60,7 +60,7 @@ internal sealed class FileTransfer(BlobStorage storage, FhirService service, Tim
     {
         if (service.Owns(file.Url))
             return (offset, etag) => AskAsync(service.Pipeline, file.Url!, offset, etag, export.RequiresAccessToken ? null : typeof(OriginBearer.Anonymous), file, cancellation);
-        Uri blob = ExportDownload.Blob(_storage, export, file).Uri;
+        Uri blob = _storage.Blob(export, file).Uri;
         return (offset, etag) => AskAsync(_storage.Pipeline!, blob, offset, etag, null, file, cancellation);
     }
 

@@ -22,6 +22,7 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
 {
     private const string FromService = "Export";
     private const string InFolder = "Verify";
+    private const int ToldFailures = 10;
 
     /// <summary>Status URL of the export; it comes with the export.</summary>
     [Parameter(ParameterSetName = FromService, Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
@@ -70,6 +71,7 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
         {
             AnonymizationConfig config = AnonymizationConfig.Config ?? await AnonymizationConfigArgument.ReadAsync(await pipeline.InvokeAsync(() => this.FullPath(AnonymizationConfig.Path)), cancellation);
             (options.Deidentify, options.DeidentifySha256) = (Engine.Anonymization.CreateAnonymizers(config), config.Sha256);
+            options.Marks = Engine.Anonymization.Marks(config.ToJson(), export.Output.Select(file => file.Type).Distinct());
         }
         else if (!AllowNotDeidentified)
         {
@@ -87,6 +89,11 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
             if (file.UnlabelledCount > 0)
             {
                 pipeline.WriteWarning($"{Path.GetFileName(file.FullName)}: {file.UnlabelledCount} of {file.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
+            }
+            if (file.FailureCount > 0)
+            {
+                pipeline.WriteWarning($"FhirDeid.ResourcesReplaced: {Path.GetFileName(file.FullName)}: {file.FailureCount} of {file.Count} resources could not be de-identified, and an empty one takes the place of each."
+                    + string.Concat(file.FailedResources.Take(ToldFailures).Select(failure => $" {failure}.")));
             }
             await pipeline.WriteObjectAsync(file);
         }
