@@ -365,8 +365,35 @@ public sealed class BulkAgainTests : BulkTest
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Output));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(note));
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.GetDirectoryName(note)!));
         }
+    }
+
+    [Theory]
+    [InlineData(".fhirdeid")]
+    [InlineData(".fhirdeid/Patient.ndjson.done")]
+    public async Task Notes_are_not_written_through_links(string link)
+    {
+        await File.WriteAllTextAsync(Input, Patients(3), Stop);
+        string elsewhere = Path.Combine(Folder, "elsewhere"), at = Path.Combine(Folder, "out", link);
+        Directory.CreateDirectory(Path.GetDirectoryName(at)!);
+        if (link.EndsWith(".done", StringComparison.Ordinal))
+        {
+            await File.WriteAllTextAsync(elsewhere, "mine", Stop);
+            File.CreateSymbolicLink(at, elsewhere);
+        }
+        else
+        {
+            Directory.CreateSymbolicLink(at, Directory.CreateDirectory(elsewhere).FullName);
+        }
+
+        FhirDeidException error = await Assert.ThrowsAsync<FhirDeidException>(() => Run(force: true));
+
+        Assert.Equal("FhirDeid.FileUnwritable", error.ErrorId);
+        Assert.False(File.Exists(Output));
+        if (File.Exists(elsewhere)) Assert.Equal("mine", await File.ReadAllTextAsync(elsewhere, Stop));
+        else Assert.Empty(Directory.EnumerateFileSystemEntries(elsewhere));
     }
 
     [Fact]
