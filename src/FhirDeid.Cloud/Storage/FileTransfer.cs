@@ -110,7 +110,7 @@ internal sealed class FileTransfer(BlobStorage storage, FhirService service, Tim
     {
         Response response = message.Response;
         string? code = Header(response, "x-ms-error-code");
-        if (!service.Owns(file.Url) || response.Status is 404 or 412) return _storage.Plain(new RequestFailedException(response.Status, "", code, null), What(file), cancellation)!;
+        if (!service.Owns(file.Url) || response.Status is 404 or 412) return _storage.Refusal(response.Status, code, response.Headers.Date, What(file));
         using Stream? body = message.ExtractResponseContent();
         BinaryData text = body is null ? new BinaryData("") : await BinaryData.FromStreamAsync(body, cancellation).ConfigureAwait(false);
         return service.Refusal(new FhirAnswer(response.Status, null, text, null, FhirResponseClassifier.RetryAfter(response), null), file.Url!);
