@@ -115,6 +115,18 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
+    public void Resources_that_could_not_be_de_identified_are_warned_of()
+    {
+        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
+        _connection.Failed = [new DeidentificationFailure { Path = "Patient-1.ndjson", Line = 7, ResourceType = "Patient", Reason = "it is too strange" }];
+
+        string warning = Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message;
+
+        Assert.StartsWith("FhirDeid.ResourcesReplaced: ", warning, StringComparison.Ordinal);
+        Assert.EndsWith(" Patient-1.ndjson, line 7: Patient: it is too strange.", warning, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_container_of_the_keys_is_warned_of()
     {
         (_, PSDataStreams streams) = Try("Start-FhirDeidExport Anonymization -ConfigName a -ConfigETag b");
