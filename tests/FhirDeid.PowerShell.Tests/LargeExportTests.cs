@@ -42,7 +42,7 @@ public sealed class LargeExportTests : IDisposable
         PSObject published = await _shell.RunAsync("$null = $a | Connect-FhirDeid -Emulator; New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig -Name study.json", emulator);
         PSObject all = await _shell.RunAsync("$a | Start-FhirDeidExport -Container research | Wait-FhirExport", published);
         PSObject few = await _shell.RunAsync("$a | Start-FhirDeidExport -Container few -ResourceType Location, Organization | Wait-FhirExport", published);
-        PSObject[] output = [.. ((object[])((PSObject)all.Value("Output")!).BaseObject).Select(PSObject.AsPSObject)];
+        PSObject[] output = await _shell.RunAllAsync("$a.Output", all);
         Uri link = (Uri)(await _shell.RunAsync("$a | New-ExportSasToken", all)).Value("Uri")!;
         await File.WriteAllLinesAsync(_folder["urls"], output.Select(file => file.Text("Url") + link.Query), TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(_folder["urls.pem"], emulator.Text("CertificateAuthority"), TestContext.Current.CancellationToken);

@@ -75,15 +75,17 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
         }
         else if (!AllowNotDeidentified)
         {
-            options.Marks = await MarksAsync(export, pipeline, cancellation);
+            options.Marks = await MarksAsync(export, pipeline, warn: true, cancellation);
         }
         if (!await pipeline.ShouldProcessAsync(folder, $"Download {export.Output.Length} files of export {export.JobId}")) return;
 
+        // Refuses what must not be received, before there is a folder for it.
+        IAsyncEnumerable<ReceivedFhirFile> files = Connection.ReceiveExportAsync(export, options, pipeline.Progress, cancellation);
         FileSystemPaths.CreateOwnerOnlyFolder(folder);
         if (export.ErrorOutput.Length + export.DeletedOutput.Length > 0)
             pipeline.WriteWarning($"Export {export.JobId} lists {export.ErrorOutput.Length} files of errors and {export.DeletedOutput.Length} of deletions, which are not received.");
         long duplicates = 0;
-        await foreach (ReceivedFhirFile file in Connection.ReceiveExportAsync(export, options, pipeline.Progress, cancellation))
+        await foreach (ReceivedFhirFile file in files)
         {
             duplicates += file.DuplicateCount;
             if (file.UnlabelledCount > 0)
