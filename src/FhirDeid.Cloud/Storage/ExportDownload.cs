@@ -5,8 +5,8 @@ namespace FhirDeid.Cloud.Storage;
 /// <summary>Downloads an export into a folder, several files at once. A file stands under its name only when it is complete and on the disk.</summary>
 internal sealed class ExportDownload
 {
-    /// <summary>Files at once.</summary>
-    private const int Parallel = 4;
+    /// <summary>Files that come at once, and as many again that are being written to the disk.</summary>
+    private const int Transfers = 4;
 
     private readonly BlobStorage _storage;
     private readonly FileTransfer _transfer;
@@ -71,16 +71,17 @@ internal sealed class ExportDownload
         async Task RunAsync()
         {
             Exception? failed = null;
+            using SemaphoreSlim transfers = new(Transfers);
             try
             {
                 // One after the other where it matters which of two equal resources comes first.
-                ParallelOptions parallel = new() { MaxDegreeOfParallelism = _options.Unique ? 1 : Parallel, CancellationToken = stop.Token };
-                await System.Threading.Tasks.Parallel.ForAsync(0, folder.Files.Count, parallel, async (number, stopped) =>
+                ParallelOptions parallel = new() { MaxDegreeOfParallelism = _options.Unique ? 1 : Transfers * 2, CancellationToken = stop.Token };
+                await Parallel.ForAsync(0, folder.Files.Count, parallel, async (number, stopped) =>
                 {
                     ExpectedFile expected = folder.Files[number];
                     try
                     {
-                        ReceivedFhirFile file = await new FileDownload(_transfer, _export, _options, expected, _indexes[expected.File.Type], Report).RunAsync(stopped).ConfigureAwait(false);
+                        ReceivedFhirFile file = await new FileDownload(_transfer, _export, _options, expected, _indexes[expected.File.Type], transfers, Report).RunAsync(stopped).ConfigureAwait(false);
                         folder.Take(expected, file);
                         _indexes[expected.File.Type].EndFile();
                         Interlocked.Increment(ref _files);

@@ -8,8 +8,9 @@ namespace FhirDeid.Cloud.Storage;
 /// <param name="options">Where to, and what is asked of the files.</param>
 /// <param name="expected">The file.</param>
 /// <param name="index">The resources of its type that the export has held so far.</param>
+/// <param name="transfers">Held while the file comes; not while it is being written to the disk, which takes the network and the processor nothing.</param>
 /// <param name="report">Told how many bytes have come.</param>
-internal sealed class FileDownload(FileTransfer transfer, FhirExport export, FhirReceiveOptions options, ExpectedFile expected, ResourceIndex index, Action<long> report)
+internal sealed class FileDownload(FileTransfer transfer, FhirExport export, FhirReceiveOptions options, ExpectedFile expected, ResourceIndex index, SemaphoreSlim transfers, Action<long> report)
 {
     private const int MaxRestarts = 3;
 
@@ -95,6 +96,33 @@ internal sealed class FileDownload(FileTransfer transfer, FhirExport export, Fhi
         PartialFile? partial = null;
         try
         {
+            await transfers.WaitAsync(cancellation).ConfigureAwait(false);
+            try
+            {
+                await TransferAsync().ConfigureAwait(false);
+            }
+            finally
+            {
+                transfers.Release();
+            }
+            lines.CheckCount();
+            cancellation.ThrowIfCancellationRequested();
+            await partial!.CompleteAsync(expected.Path, overwrite).ConfigureAwait(false);
+            return sums.Received(_file.Type, expected.Path, export.JobId);
+        }
+        catch (Exception e) when (e is RestartException or FhirDeidException { ErrorId: "FhirDeid.FileInvalid" or "FhirDeid.CountMismatch" or "FhirDeid.NotDeidentified" or "FhirDeid.ResourceInvalid" or "FhirDeid.BlobChanged" or "FhirDeid.BlobNotFound" })
+        {
+            // What is wrong with the file stays wrong.
+            if (partial is not null) partial.Keep = false;
+            throw;
+        }
+        finally
+        {
+            if (partial is not null) await partial.DisposeAsync().ConfigureAwait(false);
+        }
+
+        async Task TransferAsync()
+        {
             string? etag = beginning is null ? null : PartialFile.ETagOf(_entry, beginning);
             if (beginning is not null) partial = await PartialFile.GoOnAsync(beginning, lines, sums, cancellation).ConfigureAwait(false);
             FileContent content;
@@ -119,20 +147,6 @@ internal sealed class FileDownload(FileTransfer transfer, FhirExport export, Fhi
                 sums.Append(bytes.Span);
                 await partial.WriteAsync(bytes).ConfigureAwait(false);
             }
-            lines.CheckCount();
-            cancellation.ThrowIfCancellationRequested();
-            await partial.CompleteAsync(expected.Path, overwrite).ConfigureAwait(false);
-            return sums.Received(_file.Type, expected.Path, export.JobId);
-        }
-        catch (Exception e) when (e is RestartException or FhirDeidException { ErrorId: "FhirDeid.FileInvalid" or "FhirDeid.CountMismatch" or "FhirDeid.NotDeidentified" or "FhirDeid.ResourceInvalid" or "FhirDeid.BlobChanged" or "FhirDeid.BlobNotFound" })
-        {
-            // What is wrong with the file stays wrong.
-            if (partial is not null) partial.Keep = false;
-            throw;
-        }
-        finally
-        {
-            if (partial is not null) await partial.DisposeAsync().ConfigureAwait(false);
         }
     }
 
