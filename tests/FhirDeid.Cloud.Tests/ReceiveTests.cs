@@ -649,7 +649,7 @@ public sealed class ReceiveTests : IAsyncLifetime
         };
         using CancellationTokenSource cancel = new();
         Task<ReceivedFhirFile> run = ReceiveAsync(options: o => As(o, first), cancellation: cancel.Token);
-        while (!Files.Any(name => name.EndsWith(".partial", StringComparison.Ordinal))) await Task.Delay(10, TestContext.Current.CancellationToken);
+        while (!Directory.EnumerateFiles(_folder, "Patient*.partial").Any()) await Task.Delay(10, TestContext.Current.CancellationToken);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
         bool keeps = Files.Any(name => name.EndsWith("-0x1.partial", StringComparison.Ordinal));
