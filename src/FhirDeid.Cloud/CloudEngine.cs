@@ -43,7 +43,7 @@ public sealed class CloudEngine : ICloud
     }
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<ReceivedFhirFile> VerifyAsync(string folder, IProgress<FhirDeidProgress> progress, CancellationToken cancellation) => ExportDownload.VerifyAsync(folder, progress, cancellation);
+    public IAsyncEnumerable<ReceivedFhirFile> VerifyAsync(string folder, IProgress<FhirDeidProgress> progress, CancellationToken cancellation) => ReceivedFolder.VerifyAsync(folder, progress, cancellation);
 
     /// <inheritdoc/>
     public async Task<IFhirDeidConnection> ConnectAsync(FhirDeidConnectionOptions options, CancellationToken cancellation)

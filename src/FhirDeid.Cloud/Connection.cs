@@ -173,7 +173,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
     public IAsyncEnumerable<string> ReadFileAsync(FhirExport export, FhirExportFile file, FhirReadOptions options, IProgress<FhirDeidProgress> progress, CancellationToken cancellation)
     {
         RefuseUnconfirmed(export, options.AllowNotDeidentified);
-        return ExportDownload.ReadAsync(transfer, export, file, options, progress, cancellation);
+        return ExportReading.ReadAsync(transfer, export, file, options, progress, cancellation);
     }
 
     public Task<string?> ReadConfigAsync(FhirExport export, CancellationToken cancellation) => ConfigPublishing.ReadAsync(storage, export, cancellation);
@@ -184,7 +184,7 @@ internal sealed class Connection(FhirDeidContext context, FhirService service, B
         await Parallel.ForEachAsync(export.Output.Where(file => marks.GetValueOrDefault(file.Type) != FhirResourceMark.None), new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellation },
             async (file, stop) =>
             {
-                if (await ExportDownload.CheckMarkAsync(transfer, export, file, marks[file.Type], stop).ConfigureAwait(false) is { } finding) findings.Add(finding);
+                if (await ExportReading.CheckMarkAsync(transfer, export, file, marks[file.Type], stop).ConfigureAwait(false) is { } finding) findings.Add(finding);
             }).ConfigureAwait(false);
         return [.. findings.Order(StringComparer.Ordinal)];
     }

@@ -294,6 +294,27 @@ public sealed class BulkTests : BulkTest
     }
 }
 
+/// <summary>Resources that come one by one, as they are received.</summary>
+public sealed class ResourceAnonymizerTests : BulkTest
+{
+    [Fact]
+    public void A_resource_that_fails_is_told_and_an_empty_one_takes_its_place()
+    {
+        using IResourceAnonymizer skips = _engine.CreateAnonymizers(Config("skip"))(), raises = _engine.CreateAnonymizers(Config())();
+        byte[] failing = Encoding.UTF8.GetBytes("""{"resourceType":"Patient","secret":"Lovelace"}"""), fine = Encoding.UTF8.GetBytes("""{"resourceType":"Patient","active":true}""");
+
+        string stub = Encoding.UTF8.GetString(skips.Anonymize(failing, "Patient-1.ndjson", 3, out DeidentificationFailure? failure).Span);
+        string result = Encoding.UTF8.GetString(skips.Anonymize(fine, "Patient-1.ndjson", 4, out DeidentificationFailure? none).Span);
+        FhirDeidException error = Assert.Throws<FhirDeidException>(() => raises.Anonymize(failing, "Patient-1.ndjson", 3, out _));
+
+        Assert.Contains("REDACTED", stub, StringComparison.Ordinal);
+        Assert.Equal(("Patient-1.ndjson", 3L, "Patient"), (failure!.Path, failure.Line, failure.ResourceType));
+        Assert.Equal(("""{"resourceType":"Patient","active":true}""", null), (result, none));
+        Assert.StartsWith("Patient-1.ndjson, line 3: Patient", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Lovelace", stub + failure + error, StringComparison.Ordinal);
+    }
+}
+
 /// <summary>What is done again, and what is left as it is.</summary>
 public sealed class BulkAgainTests : BulkTest
 {
@@ -384,8 +405,35 @@ public sealed class BulkAgainTests : BulkTest
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Output));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(note));
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.GetDirectoryName(note)!));
         }
+    }
+
+    [Theory]
+    [InlineData(".fhirdeid")]
+    [InlineData(".fhirdeid/Patient.ndjson.done")]
+    public async Task Notes_are_not_written_through_links(string link)
+    {
+        await File.WriteAllTextAsync(Input, Patients(3), Stop);
+        string elsewhere = Path.Combine(Folder, "elsewhere"), at = Path.Combine(Folder, "out", link);
+        Directory.CreateDirectory(Path.GetDirectoryName(at)!);
+        if (link.EndsWith(".done", StringComparison.Ordinal))
+        {
+            await File.WriteAllTextAsync(elsewhere, "mine", Stop);
+            File.CreateSymbolicLink(at, elsewhere);
+        }
+        else
+        {
+            Directory.CreateSymbolicLink(at, Directory.CreateDirectory(elsewhere).FullName);
+        }
+
+        FhirDeidException error = await Assert.ThrowsAsync<FhirDeidException>(() => Run(force: true));
+
+        Assert.Equal("FhirDeid.FileUnwritable", error.ErrorId);
+        Assert.False(File.Exists(Output));
+        if (File.Exists(elsewhere)) Assert.Equal("mine", await File.ReadAllTextAsync(elsewhere, Stop));
+        else Assert.Empty(Directory.EnumerateFileSystemEntries(elsewhere));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
 using FhirDeid.Tests;
@@ -112,6 +114,9 @@ public sealed class FaultTests : IAsyncLifetime
             bench._service.FreeSpace = 10;
             return bench.ReceiveAsync(Always(Whole));
         }),
+        Fault(Receive, "the disk is full in the middle of the file", "FhirDeid.DiskFull, 1 request, keeps the beginning; again: 1 file", bench => bench.OnDiskOf(300, disk => bench.ReceiveAsync(Always(Whole), beforeAgain: () => disk.Resize(4000)))),
+        Fault(Receive, "the clocks are an hour apart", "FhirDeid.StorageUnauthorized, 1 request; again: 1 file", bench => bench.ReceiveAsync(Always(StandIn.Answer(403, headers: [("x-ms-error-code", "AuthenticationFailed"), ("Date", DateTimeOffset.UtcNow.AddHours(-1).ToString("R"))])))),
+        Fault(Receive, "10,000 files, cut off in the middle as by a kill", "4 at once at the most; again: 10000 files, none twice", bench => bench.ReceiveManyAsync(10_000)),
 
         Fault(Read, "connection reset in the file", "4000 resources, 2 requests", bench => bench.ReadAsync(Once(Cut(Content, 70_000)))),
         Fault(Read, "the file is changed in the middle of the transfer", "FhirDeid.BlobChanged, 2 requests", bench => bench.ReadAsync(InTurn(Cut(Content, 70_000), StandIn.Answer(412, headers: ("x-ms-error-code", "ConditionNotMet"))))),
@@ -161,7 +166,7 @@ public sealed class FaultTests : IAsyncLifetime
     [InlineData(13, false)]
     public void A_disk_that_fills_up_is_known_by_its_code(int code, bool full)
     {
-        if (!OperatingSystem.IsWindows()) Assert.Equal(full, Storage.ExportDownload.IsDiskFull(new IOException("", code)));
+        if (!OperatingSystem.IsWindows()) Assert.Equal(full, Storage.LocalFile.IsDiskFull(new IOException("", code)));
     }
 
     // -- what is done --------------------------------------------------------------------------------------------
@@ -188,7 +193,7 @@ public sealed class FaultTests : IAsyncLifetime
         });
     }
 
-    private async Task<string> ReceiveAsync(Func<int, Func<HttpContext, Task>?> fault, Action<FhirReceiveOptions>? change = null, string? url = null)
+    private async Task<string> ReceiveAsync(Func<int, Func<HttpContext, Task>?> fault, Action<FhirReceiveOptions>? change = null, string? url = null, Action? beforeAgain = null)
     {
         _service.Put(Blob, Content);
         int asked = 0;
@@ -204,6 +209,7 @@ public sealed class FaultTests : IAsyncLifetime
         bool kept = Directory.EnumerateFiles(_folder, "*.ndjson.*.partial").Any();
         Assert.Empty(Directory.EnumerateFiles(_folder, "*.ndjson"));
         if (kept) end += ", keeps the beginning";
+        beforeAgain?.Invoke();
         (fault, asked, _service.FreeSpace) = (_ => null, 0, long.MaxValue);
         return $"{end}; again: {await RunAsync(null)}";
 
@@ -229,6 +235,87 @@ public sealed class FaultTests : IAsyncLifetime
             {
                 return Told(e);
             }
+        }
+    }
+
+    /// <summary>Receives many files, of which half have come when the run ends without a word; then all.</summary>
+    private async Task<string> ReceiveManyAsync(int count)
+    {
+        int atOnce = 0, most = 0;
+        ConcurrentDictionary<string, int> asked = new();
+        _service.OnBlob = async context =>
+        {
+            InterlockedMax(ref most, Interlocked.Increment(ref atOnce));
+            asked.AddOrUpdate(context.Request.Path.Value!, 1, (_, times) => times + 1);
+            await StandIn.SendAsync(context, Encoding.UTF8.GetBytes($$"""{"resourceType":"Patient","id":"{{Path.GetFileName(context.Request.Path.Value)}}"}""" + "\n"), "\"0x1\"");
+            Interlocked.Decrement(ref atOnce);
+            return true;
+        };
+        string ledger = Path.Combine(_folder, "manifest.json");
+        byte[] begun = [];
+        int received = 0;
+        using CancellationTokenSource cut = new();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (ReceivedFhirFile _ in await ReceiveAsync(cut.Token))
+            {
+                if (received == 0) begun = await File.ReadAllBytesAsync(ledger, TestContext.Current.CancellationToken);
+                if (++received == count / 2) await cut.CancelAsync();
+            }
+        });
+        // A process that is killed writes no list any more.
+        await File.WriteAllBytesAsync(ledger, begun, TestContext.Current.CancellationToken);
+        int before = asked.Count;
+
+        received = 0;
+        await foreach (ReceivedFhirFile file in await ReceiveAsync(TestContext.Current.CancellationToken)) Assert.Equal($"Patient-{++received}.ndjson", Path.GetFileName(file.FullName));
+
+        Assert.InRange(before, count / 2, count - 1);
+        Assert.Empty(Directory.EnumerateFiles(_folder, "*.partial"));
+        // Those that were under way may have been asked for again.
+        return $"{(most <= 4 ? "4" : $"{most}")} at once at the most; again: {received} files, {(asked.Values.Count(times => times > 1) <= 4 ? "none" : "some")} twice";
+
+        async Task<IAsyncEnumerable<ReceivedFhirFile>> ReceiveAsync(CancellationToken cancellation)
+        {
+            FhirExport export = Export();
+            export.Output = [.. Enumerable.Range(1, count).Select(number => new FhirExportFile { Type = "Patient", Url = new Uri($"{_service.BlobBase}/research/many/{number}"), Count = 1 })];
+            return (await _service.ConnectAsync()).ReceiveExportAsync(export, new FhirReceiveOptions { Destination = _folder }, new Nobody(), cancellation);
+        }
+
+        static void InterlockedMax(ref int most, int value)
+        {
+            for (int there = most; value > there && Interlocked.CompareExchange(ref most, value, there) != there; there = most)
+            {
+            }
+        }
+    }
+
+    /// <summary>Does something with a disk of its own below the folder; skipped where this process may not mount one.</summary>
+    private async Task<string> OnDiskOf(int kilobytes, Func<SmallDisk, Task<string>> act)
+    {
+        using SmallDisk disk = new(_folder, kilobytes);
+        return await act(disk);
+    }
+
+    private sealed class SmallDisk : IDisposable
+    {
+        private readonly string _folder;
+
+        public SmallDisk(string folder, int kilobytes)
+        {
+            _folder = folder;
+            Assert.SkipUnless(OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", $"size={kilobytes}k,mode=700", "tmpfs", folder), "A small disk takes Linux, and the right to mount.");
+        }
+
+        public void Resize(int kilobytes) => Assert.True(Run("mount", "-o", $"remount,size={kilobytes}k", _folder));
+
+        public void Dispose() => Run("umount", _folder);
+
+        private static bool Run(string program, params string[] arguments)
+        {
+            using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
+            process.WaitForExit();
+            return process.ExitCode == 0;
         }
     }
 

@@ -385,6 +385,56 @@ public sealed class ReceiveTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Files_are_written_out_in_the_order_of_the_export_whichever_comes_first()
+    {
+        FhirExportFile[] files = Several(6);
+        TaskCompletionSource others = new();
+        int came = 0;
+        _service.OnBlob = async context =>
+        {
+            if (context.Request.Path.Value!.EndsWith("43-1.ndjson", StringComparison.Ordinal)) await others.Task;
+            else if (Interlocked.Increment(ref came) == 4) others.SetResult();
+            return false;
+        };
+
+        ReceivedFhirFile[] received = await ReceiveAllAsync(files);
+
+        Assert.Equal(Enumerable.Range(1, 6).Select(number => $"Patient-{number}.ndjson"), received.Select(file => System.IO.Path.GetFileName(file.FullName)));
+    }
+
+    [Fact]
+    public async Task Files_behind_one_that_fails_are_written_out_before_the_error()
+    {
+        FhirExportFile[] files = Several(3);
+        files[0].Count = 2;
+        TaskCompletionSource others = new();
+        int came = 0;
+        _service.OnBlob = async context =>
+        {
+            if (context.Request.Path.Value!.EndsWith("43-1.ndjson", StringComparison.Ordinal))
+            {
+                await others.Task;
+                while (Directory.EnumerateFiles(_folder, "Patient*").Count(file => file.EndsWith(".ndjson", StringComparison.Ordinal)) < 2) await Task.Delay(10, context.RequestAborted);
+            }
+            else if (Interlocked.Increment(ref came) == 2)
+            {
+                others.SetResult();
+            }
+            return false;
+        };
+        FhirExport export = Export;
+        export.Output = files;
+        List<string> received = [];
+
+        await Failure.Of("CountMismatch", async () =>
+        {
+            await foreach (ReceivedFhirFile file in _connection.ReceiveExportAsync(export, new FhirReceiveOptions { Destination = _folder }, new Silent(), TestContext.Current.CancellationToken)) received.Add(System.IO.Path.GetFileName(file.FullName));
+        });
+
+        Assert.Equal(["Patient-2.ndjson", "Patient-3.ndjson"], received);
+    }
+
+    [Fact]
     public async Task The_same_command_again_checks_what_is_there_and_fetches_what_is_not()
     {
         FhirExportFile[] files = Several(3);
@@ -519,8 +569,117 @@ public sealed class ReceiveTests : IAsyncLifetime
 
         Assert.Equal(2, received.Count);
         string text = await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken);
-        Assert.Equal("{\"masked\":" + (line.Length - 2) + "}\n{\"masked\":" + (line.Length - 2) + "}\n", text);
+        Assert.Equal(string.Concat(Enumerable.Repeat($$"""{"resourceType":"Patient","masked":{{line.Length - 2}}}""" + "\n", 2)), text);
         Assert.All(Files, file => Assert.DoesNotContain(secret, System.IO.File.ReadAllText(System.IO.Path.Combine(_folder, file)), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Resources_that_could_not_be_de_identified_are_counted_told_and_kept_in_the_list()
+    {
+        const string failing = """{"resourceType":"Patient","id":"fails","meta":{"security":[{"code":"REDACTED"}]}}""" + "\n";
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled + "\n" + failing + Labelled.Replace("\"id\":\"1\"", "\"id\":\"3\"", StringComparison.Ordinal)));
+        void Mask(FhirReceiveOptions options) => (options.Deidentify, options.DeidentifySha256) = (() => new Masking(), "ab");
+
+        ReceivedFhirFile received = await ReceiveAsync(File(3), options: Mask);
+        ReceivedFhirFile again = await ReceiveAsync(File(3), options: Mask);
+
+        // What is counted is what stands here: the labels of what came are gone.
+        Assert.Equal((3L, 1L, 3L), (received.Count, received.FailureCount, received.UnlabelledCount));
+        DeidentificationFailure failure = Assert.Single(received.FailedResources);
+        Assert.Equal(("Patient-1.ndjson", 3L), (failure.Path, failure.Line));
+        Assert.Equal((1L, 3L), (again.FailureCount, again.UnlabelledCount));
+        Assert.Equal(1, Assert.Single(await VerifyAsync()).FailureCount);
+    }
+
+    [Fact]
+    public async Task A_result_without_the_marks_of_its_configuration_is_refused()
+    {
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled));
+
+        await Failure.Of("NotDeidentified", () => ReceiveAsync(File(1), options: o => (o.Deidentify, o.DeidentifySha256, o.Marks) = (() => new Masking(), "ab", new Dictionary<string, FhirResourceMark> { ["Patient"] = FhirResourceMark.Label })));
+
+        AssertNothingRemains();
+    }
+
+    [Fact]
+    public async Task A_de_identified_file_whose_failures_nobody_noted_is_made_again()
+    {
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled));
+        void Mask(FhirReceiveOptions options) => (options.Deidentify, options.DeidentifySha256) = (() => new Masking(), "ab");
+        string ledger = System.IO.Path.Combine(_folder, "manifest.json");
+        await ReceiveAsync(File(1), options: Mask);
+        // As a killed process leaves it: the file has its name, and the list knows nothing of it.
+        System.Text.Json.Nodes.JsonNode list = System.Text.Json.Nodes.JsonNode.Parse(await System.IO.File.ReadAllTextAsync(ledger, TestContext.Current.CancellationToken))!;
+        foreach (string known in (string[])["resources", "duplicates", "unlabelled", "failures", "length", "sha256"]) list["files"]![0]!.AsObject().Remove(known);
+        list["complete"] = false;
+        await System.IO.File.WriteAllTextAsync(ledger, list.ToJsonString(), TestContext.Current.CancellationToken);
+        int before = _service.Requests.Count(IsFile);
+
+        await ReceiveAsync(File(1), options: Mask);
+
+        Assert.Equal(before + 1, _service.Requests.Count(IsFile));
+        Assert.Single(await VerifyAsync());
+    }
+
+    /// <param name="first">What the first run made of the file: nothing, or by which configuration.</param>
+    /// <param name="second">The same for the second.</param>
+    [Theory]
+    [InlineData("", "ab")]
+    [InlineData("ab", "cd")]
+    [InlineData("ab", "")]
+    public async Task A_beginning_is_gone_before_a_run_that_makes_something_else_of_it(string first, string second)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(Labelled + Plain);
+        int asked = 0;
+        string[] there = [];
+        _service.OnBlob = async context =>
+        {
+            if (++asked > 1) there = Files;
+            if (asked > 1)
+            {
+                await StandIn.SendAsync(context, bytes, "\"0x1\"");
+                return true;
+            }
+            StandIn.DescribeBlob(context, "\"0x1\"");
+            context.Response.ContentLength = bytes.Length;
+            await context.Response.Body.WriteAsync(bytes.AsMemory(0, Labelled.Length), context.RequestAborted);
+            await context.Response.Body.FlushAsync(context.RequestAborted);
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+            return true;
+        };
+        using CancellationTokenSource cancel = new();
+        Task<ReceivedFhirFile> run = ReceiveAsync(options: o => As(o, first), cancellation: cancel.Token);
+        while (!Directory.EnumerateFiles(_folder, "Patient*.partial").Any()) await Task.Delay(10, TestContext.Current.CancellationToken);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        bool keeps = Files.Any(name => name.EndsWith("-0x1.partial", StringComparison.Ordinal));
+
+        await Failure.Of("FolderInUse", () => ReceiveAsync(options: o => As(o, second)));
+        await ReceiveAsync(options: o => As(o, second), force: true);
+
+        Assert.Equal(first.Length == 0, keeps);
+        Assert.Equal(["manifest.json"], there);
+        Assert.Null(_service.Requests.Last(IsFile).Header("Range"));
+        Assert.Equal(second.Length > 0, (await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken)).Contains("masked", StringComparison.Ordinal));
+
+        static void As(FhirReceiveOptions options, string config) => (options.Deidentify, options.DeidentifySha256) = (config.Length > 0 ? () => new Masking() : null, config);
+    }
+
+    [Fact]
+    public async Task A_link_where_a_partial_file_should_be_is_not_written_through()
+    {
+        _service.Put(Path, Encoding.UTF8.GetBytes(Labelled));
+        await Assert.ThrowsAsync<FhirDeidException>(() => ReceiveAsync(File(9)));
+        string elsewhere = System.IO.Path.Combine(Directory.CreateDirectory(System.IO.Path.Combine(_folder, "elsewhere")).FullName, "mine");
+        await System.IO.File.WriteAllTextAsync(elsewhere, "mine", TestContext.Current.CancellationToken);
+        string address = Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes($"{_service.BlobBase}/{Path}")))[..8].ToLowerInvariant();
+        foreach (string name in (string[])[$"Patient-1.ndjson.{address}-{_service.Blobs[Path].ETag.Trim('"')}.partial", $"Patient-1.ndjson.{address}.partial", "manifest.json.partial"])
+            System.IO.File.CreateSymbolicLink(System.IO.Path.Combine(_folder, name), elsewhere);
+
+        Assert.Equal(1, (await ReceiveAsync(File(1))).Count);
+
+        Assert.Equal("mine", await System.IO.File.ReadAllTextAsync(elsewhere, TestContext.Current.CancellationToken));
+        Assert.Equal(["Patient-1.ndjson", "elsewhere", "manifest.json"], Files);
     }
 
     [Fact]
@@ -570,7 +729,11 @@ public sealed class ReceiveTests : IAsyncLifetime
     /// <summary>Writes how long a resource was.</summary>
     private sealed class Masking : IResourceAnonymizer
     {
-        public ReadOnlyMemory<byte> Anonymize(ReadOnlyMemory<byte> resource) => Encoding.UTF8.GetBytes($"{{\"masked\":{resource.Length}}}");
+        public ReadOnlyMemory<byte> Anonymize(ReadOnlyMemory<byte> resource, string path, long line, out DeidentificationFailure? failure)
+        {
+            failure = Encoding.UTF8.GetString(resource.Span).Contains("fails", StringComparison.Ordinal) ? new DeidentificationFailure { Path = path, Line = line, ResourceType = "Patient", Reason = "it fails" } : null;
+            return Encoding.UTF8.GetBytes(failure is null ? $$"""{"resourceType":"Patient","masked":{{resource.Length}}}""" : """{"resourceType":"Patient"}""");
+        }
 
         public void Dispose()
         {

@@ -110,10 +110,31 @@ public sealed class ExportCommandTests : IDisposable
     public void Resources_without_a_label_are_warned_of()
     {
         FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
-        Assert.Empty(Try("$a | Receive-FhirExport $b", export, Path.Combine(_folder, "labelled")).Streams.Warning);
+        Assert.Empty(Try("$a | Receive-FhirExport $b -AllowNotDeidentified", export, Path.Combine(_folder, "labelled")).Streams.Warning);
 
         _connection.Unlabelled = 1;
-        Assert.Contains("-2.ndjson: 1 of 1", Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
+        Assert.Contains("-2.ndjson: 1 of 1", Assert.Single(Try("$a | Receive-FhirExport $b -AllowNotDeidentified", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Labels_that_nobody_can_look_for_are_warned_of()
+    {
+        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
+
+        Assert.Contains("not looked for", Assert.Single(Try("$a | Receive-FhirExport $b", export, _folder).Streams.Warning).Message, StringComparison.Ordinal);
+        Assert.Contains("not looked for", Assert.Single(Try("$a | Read-FhirExport", export).Streams.Warning).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Resources_that_could_not_be_de_identified_are_warned_of()
+    {
+        FhirExport export = Ended(Export("1"), FhirExportStatus.Completed);
+        _connection.Failed = [new DeidentificationFailure { Path = "Patient-1.ndjson", Line = 7, ResourceType = "Patient", Reason = "it is too strange" }];
+
+        string warning = Assert.Single(Try("$a | Receive-FhirExport $b -AllowNotDeidentified", export, _folder).Streams.Warning).Message;
+
+        Assert.StartsWith("FhirDeid.ResourcesReplaced: ", warning, StringComparison.Ordinal);
+        Assert.EndsWith(" Patient-1.ndjson, line 7: Patient: it is too strange.", warning, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -326,7 +347,7 @@ public sealed class ExportCommandTests : IDisposable
     {
         _connection.Duplicates = 2;
 
-        (_, PSDataStreams streams) = Try("$a | Receive-FhirExport $b", Ended(Export("1"), FhirExportStatus.Completed), _folder);
+        (_, PSDataStreams streams) = Try("$a | Receive-FhirExport $b -AllowNotDeidentified", Ended(Export("1"), FhirExportStatus.Completed), _folder);
 
         Assert.Contains("2 resources more than once", Assert.Single(streams.Warning).Message, StringComparison.Ordinal);
     }

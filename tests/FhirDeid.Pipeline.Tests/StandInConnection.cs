@@ -27,6 +27,8 @@ internal sealed class StandInConnection : IFhirDeidConnection
 
     public long Unlabelled { get; set; }
 
+    public DeidentificationFailure[] Failed { get; set; } = [];
+
     public StandInConnection Answer(string job, params Func<FhirExport, FhirExport>[] answers)
     {
         Answers[job] = new(answers);
@@ -146,7 +148,7 @@ internal sealed class StandInConnection : IFhirDeidConnection
             string path = Path.Combine(options.Destination, $"{file.Type}-{Received.Count + 1}.ndjson");
             Received.Add(path);
             await File.WriteAllTextAsync(path, "{}\n", cancellation);
-            yield return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, UnlabelledCount = Unlabelled, DuplicateCount = Duplicates, FullName = path, JobId = export.JobId };
+            yield return new ReceivedFhirFile { ResourceType = file.Type, Count = 1, UnlabelledCount = Unlabelled, FailureCount = Failed.Length, FailedResources = Failed, DuplicateCount = Duplicates, FullName = path, JobId = export.JobId };
         }
     }
 

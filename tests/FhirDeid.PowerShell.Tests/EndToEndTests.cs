@@ -229,6 +229,7 @@ public sealed class EndToEndTests(Lab lab) : IDisposable
     {
         PSObject export = await _shell.RunAsync("Start-FhirDeidExport -Container raw -ResourceType Patient, Encounter -DeidentifyLocally -WarningAction SilentlyContinue | Wait-FhirExport");
         await _shell.FailsAsync("FhirDeid.NotDeidentified", "$a | Receive-FhirExport $b", export, _folder["refused"]);
+        Assert.False(Directory.Exists(_folder["refused"]));
 
         await _shell.RunAllAsync("$a | Receive-FhirExport $b -AnonymizationConfig $c", export, _folder["out"], lab.Config);
         await _shell.RunAllAsync("Invoke-FhirDeid -Path $a -Destination $b -Configuration $c", lab.Folder["raw"], _folder["local"], lab.Config);

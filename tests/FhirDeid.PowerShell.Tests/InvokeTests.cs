@@ -215,6 +215,25 @@ public sealed class InvokeContainerTests(Lab lab) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_blob_that_others_changed_under_its_note_is_done_again()
+    {
+        const string run = "Invoke-FhirDeid -Container $a -DestinationContainer $b -Configuration $c -PassThru";
+        await _shell.RunAllAsync(run, _raw, _research, lab.Config);
+        string result = await GetAsync(_research, "clinic/Patient.ndjson");
+        using HttpResponseMessage there = await _stranger.GetAsync(await LinkAsync(_research, "clinic/Patient.ndjson", "Read"), TestContext.Current.CancellationToken);
+        using HttpRequestMessage change = new(HttpMethod.Put, await LinkAsync(_research, "clinic/Patient.ndjson", "Write")) { Content = new StringContent("Lovelace") };
+        change.Headers.Add("x-ms-blob-type", "BlockBlob");
+        foreach ((string name, IEnumerable<string> value) in there.Headers.Where(header => header.Key.StartsWith("x-ms-meta-", StringComparison.Ordinal))) change.Headers.Add(name, value);
+        using HttpResponseMessage changed = await _stranger.SendAsync(change, TestContext.Current.CancellationToken);
+        changed.EnsureSuccessStatusCode();
+
+        PSObject[] again = await _shell.RunAllAsync(run, _raw, _research, lab.Config);
+
+        Assert.Equal("clinic/Patient.ndjson", Assert.Single(again, file => file.Text("Skipped") == "False").Text("FullName").Split($"/{_research}/")[1]);
+        Assert.Equal(result, await GetAsync(_research, "clinic/Patient.ndjson"));
+    }
+
+    [Fact]
     public async Task A_blob_of_many_blocks_is_whole()
     {
         string line = await File.ReadAllTextAsync(lab.Folder["raw/Patient.ndjson"], TestContext.Current.CancellationToken);

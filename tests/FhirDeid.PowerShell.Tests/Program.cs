@@ -4,7 +4,7 @@ using Xunit.Runner.InProc.SystemConsole;
 
 namespace FhirDeid.Tests;
 
-/// <summary>Runs the tests, or with <c>--shell MODULE SCRIPT</c> one script in a process of its own; with <c>--stream</c> its objects are written as they come.</summary>
+/// <summary>Runs the tests, or with <c>--shell MODULE SCRIPT</c> one script in a process of its own; with <c>--stream</c> its objects are written as they come. <c>--get</c> is what a download is compared with.</summary>
 internal static class Program
 {
     public static async Task<int> Main(string[] args)
@@ -21,6 +21,11 @@ internal static class Program
         {
             using Shell shell = new(streamed);
             await shell.StreamAsync(text, Console.WriteLine);
+            return 0;
+        }
+        if (args is ["--get", string urls, string folder, string times])
+        {
+            await LargeExportTests.GetAsync(urls, folder, int.Parse(times, System.Globalization.CultureInfo.InvariantCulture));
             return 0;
         }
         return args.Contains("--server") || args.Contains("--internal-msbuild-node")

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 
 namespace FhirDeid.Anonymization.Bulk;
 
@@ -16,10 +17,10 @@ internal sealed class OutputFolder(string root) : IDeidentificationTarget
     public async Task<string?> FindAsync(string name, CancellationToken cancellation)
     {
         string path = FullName(name);
-        if (!File.Exists(path) || !File.Exists(Note(name)))
-            return null;
         try
         {
+            if (!File.Exists(path) || !File.Exists(Note(name)) || IsLinked(Note(name)))
+                return null;
             string[] note = await File.ReadAllLinesAsync(Note(name), cancellation);
             await using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
             return note.Length == 2 && Convert.ToHexString(await SHA256.HashDataAsync(file, cancellation)).Equals(note[0], StringComparison.OrdinalIgnoreCase) ? note[1] : null;
@@ -40,6 +41,8 @@ internal sealed class OutputFolder(string root) : IDeidentificationTarget
             if (!Path.GetFullPath(path).StartsWith(Path.TrimEndingDirectorySeparator(Path.GetFullPath(root)) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
                 throw new FhirDeidException("FileNameInvalid", FhirDeidErrorCategory.SecurityError, "The name of the input leads out of the destination.", "Rename it.", input.FullName);
             CreateFolder(Path.GetDirectoryName(path)!);
+            if (IsLinked(Note(input.Name)))
+                throw new IOException($"{Note(input.Name)}, or a folder on the way to it, is a link.");
             output = new OutputFile(path, partial, Note(input.Name));
             if (input is InputFile && IsSource(input.FullName, path, partial))
             {
@@ -68,6 +71,25 @@ internal sealed class OutputFolder(string root) : IDeidentificationTarget
             && File.Exists(Path.Combine(Path.GetDirectoryName(real.FullName)!, Path.GetFileName(partial)));
     }
 
+    /// <summary>Whether a note, or a folder of notes on the way to it, is a link: what it leads to is not the destination's.</summary>
+    private bool IsLinked(string note)
+    {
+        for (FileSystemInfo? at = new FileInfo(note); at is not null && at.FullName.Length > Path.GetFullPath(root).Length; at = at is FileInfo file ? file.Directory : ((DirectoryInfo)at).Parent)
+        {
+            if (at.LinkTarget is not null)
+                return true;
+        }
+        return false;
+    }
+
+    private static FileStream Create(string path)
+    {
+        FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.Asynchronous, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = OwnerOnly;
+        return new FileStream(path, options);
+    }
+
     private static void CreateFolder(string path)
     {
         if (OperatingSystem.IsWindows())
@@ -89,10 +111,7 @@ internal sealed class OutputFolder(string root) : IDeidentificationTarget
         public OutputFile(string path, string partial, string note)
         {
             (_path, _partial, _note) = (path, partial, note);
-            FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.Asynchronous, BufferSize = 0 };
-            if (!OperatingSystem.IsWindows())
-                options.UnixCreateMode = OwnerOnly;
-            _stream = new FileStream(partial, options);
+            _stream = Create(partial);
         }
 
         public Stream Stream => _stream;
@@ -104,7 +123,20 @@ internal sealed class OutputFolder(string root) : IDeidentificationTarget
             cancellation.ThrowIfCancellationRequested();
             CreateFolder(Path.GetDirectoryName(_note)!);
             // First the note: a result without one would count as somebody else's. One that does not fit its result is no harm.
-            await File.WriteAllTextAsync(_note, $"{sha256}\n{note}\n", CancellationToken.None);
+            string partialNote = $"{_note}.{Guid.NewGuid():N}.partial";
+            try
+            {
+                await using (FileStream file = Create(partialNote))
+                {
+                    await file.WriteAsync(Encoding.UTF8.GetBytes($"{sha256}\n{note}\n"), CancellationToken.None);
+                    file.Flush(flushToDisk: true);
+                }
+                File.Move(partialNote, _note, overwrite: true);
+            }
+            finally
+            {
+                File.Delete(partialNote);
+            }
             File.Move(_partial, _path, overwrite: true);
         }
 

@@ -8,17 +8,10 @@ internal sealed class ResourceAnonymizer(Anonymizer anonymizer) : IResourceAnony
     private readonly ArrayBufferWriter<byte> _output = new();
 
     /// <inheritdoc/>
-    public ReadOnlyMemory<byte> Anonymize(ReadOnlyMemory<byte> resource)
+    public ReadOnlyMemory<byte> Anonymize(ReadOnlyMemory<byte> resource, string path, long line, out DeidentificationFailure? failure)
     {
         _output.ResetWrittenCount();
-        try
-        {
-            anonymizer.Anonymize(resource.Span, _output);
-        }
-        catch (FhirDeidException exception) when (exception.ErrorId == "FhirDeid.ResourceInvalid" && anonymizer.Configuration.SkipsFailures)
-        {
-            return EmptyResource.Of(resource.Span);
-        }
+        failure = Deidentification.Run(anonymizer, resource.Span, _output, path, line);
         return _output.WrittenMemory;
     }
 

@@ -59,6 +59,9 @@ internal sealed partial class BlobStorage
         _pipeline = HttpPipelineBuilder.Build(transfer, [], [new Fhir.OriginBearer(_credential, Scope, endpoint)], new ResponseClassifier());
     }
 
+    /// <summary>How far two clocks may be apart before tokens suffer from it.</summary>
+    private static readonly TimeSpan LargestSkew = TimeSpan.FromMinutes(5);
+
     /// <summary>Scope of the storage service's tokens.</summary>
     private const string Scope = "https://storage.azure.com/.default";
 
@@ -181,27 +184,48 @@ internal sealed partial class BlobStorage
     /// <exception cref="FhirDeidException"><c>FhirDeid.StorageAccountMissing</c>.</exception>
     public BlobContainerClient Container(string name) => Service.GetBlobContainerClient(name);
 
+    /// <summary>The blob that a manifest's URL names, if it lies in the export's container.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>.</exception>
+    public BlobClient Blob(FhirExport export, FhirExportFile file)
+    {
+        BlobContainerClient container = Container(export.Container);
+        string folder = $"{Endpoint!.AbsoluteUri.TrimEnd('/')}/{export.Container}/";
+        string url = file.Url is { IsAbsoluteUri: true } given ? given.GetLeftPart(UriPartial.Path) : "";
+        if (export.Container.Length > 0 && url.StartsWith(folder, StringComparison.Ordinal) && Uri.UnescapeDataString(url[folder.Length..]) is { Length: > 0 } name
+            && !name.Split('/', '\\').Any(segment => segment is "." or ".."))
+            return container.GetBlobClient(name);
+        throw new FhirDeidException("ForeignUrl", FhirDeidErrorCategory.SecurityError,
+            $"The export's file '{ServiceText.OneLine(url)}' does not lie in container '{export.Container}' of storage account {AccountName}: no token is sent there.",
+            "Connect with the storage account that the FHIR service exports to.", file.Url);
+    }
+
     /// <summary>The plain error for what the client library throws; null for what is to pass as it is.</summary>
     public FhirDeidException? Plain(Exception exception, string what, CancellationToken cancellation)
     {
         if (exception is FhirDeidException) return null;
         if (ConnectionFailure.Own(exception) is { } own) return own;
         // The cause is not kept: its text quotes headers and the service's whole answer.
-        if (ConnectionFailure.Chain(exception).OfType<RequestFailedException>().FirstOrDefault(e => e.Status != 0) is { } refused) return Refusal(refused, what);
+        if (ConnectionFailure.Chain(exception).OfType<RequestFailedException>().FirstOrDefault(e => e.Status != 0) is { } refused) return Refusal(refused.Status, refused.ErrorCode, refused.GetRawResponse()?.Headers.Date, what);
         if (!ConnectionFailure.Is(exception, cancellation)) return null;
         return new FhirDeidException("StorageUnreachable", FhirDeidErrorCategory.ConnectionError,
             $"Storage account {AccountName} ({Endpoint}) cannot be reached: {ConnectionFailure.Reason(exception)}.",
             "Check the account's name, the network and, if the account has a firewall or a private endpoint, whether this machine may use it.", Endpoint, ConnectionFailure.Http(exception)) { IsTransient = true };
     }
 
-    private FhirDeidException Refusal(RequestFailedException e, string what)
+    /// <summary>The plain error for an answer that is none.</summary>
+    /// <param name="status">HTTP status.</param>
+    /// <param name="errorCode">The service's code; null where it says none.</param>
+    /// <param name="date">What time it is there.</param>
+    /// <param name="what">What was asked for.</param>
+    public FhirDeidException Refusal(int status, string? errorCode, DateTimeOffset? date, string what)
     {
-        string code = e.ErrorCode is { Length: > 0 } known ? ServiceText.OneLine(known) : "no code";
-        string refused = $"Storage account {AccountName} refused {what} ({e.Status}, {code}).";
-        return (e.Status, e.ErrorCode) switch
+        string code = errorCode is { Length: > 0 } known ? ServiceText.OneLine(known) : "no code";
+        string refused = $"Storage account {AccountName} refused {what} ({status}, {code}).";
+        string clocks = DateTimeOffset.UtcNow - date is { } apart && apart.Duration() > LargestSkew ? $" Its clock and this machine's are {apart.Duration().TotalMinutes:0} minutes apart." : "";
+        return (status, errorCode) switch
         {
             (403, "AuthorizationFailure") => Forbidden("Allow this machine's network in the firewall of the storage account, and make sure that you have the role Storage Blob Data Contributor there."),
-            (403, "AuthenticationFailed") or (401, _) => new FhirDeidException("StorageUnauthorized", FhirDeidErrorCategory.AuthenticationError, refused,
+            (403, "AuthenticationFailed") or (401, _) => new FhirDeidException("StorageUnauthorized", FhirDeidErrorCategory.AuthenticationError, refused + clocks,
                 "Connect again; check that the clock of this machine is right and that the tenant is the storage account's.", Endpoint),
             (403, _) => Forbidden("Get the role Storage Blob Data Contributor on the storage account (Storage Blob Data Reader is enough to receive files), and wait a few minutes until it takes effect; the account's firewall must allow this machine too."),
             (404, _) => new FhirDeidException("BlobNotFound", FhirDeidErrorCategory.ObjectNotFound, $"Storage account {AccountName} has no such thing: {what} ({code}).",

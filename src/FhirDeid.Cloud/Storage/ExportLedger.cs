@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace FhirDeid.Cloud.Storage;
 
-/// <summary>The list of received files, <c>manifest.json</c> beside them: which export they are of, and the hash of each. Written before the first file comes and when the last one has; what has come in between is found by its name.</summary>
+/// <summary>The list of received files, <c>manifest.json</c> beside them: which export they are of, and the hash of each. Written before the first file comes, now and then, and when the last one has come; what has come in between is found by its name.</summary>
 internal sealed class ExportLedger
 {
     /// <summary>Name of the list.</summary>
@@ -30,6 +30,9 @@ internal sealed class ExportLedger
         public long? Duplicates { get; set; }
 
         public long? Unlabelled { get; set; }
+
+        /// <summary>Number of resources that could not be de-identified, and were replaced by empty ones.</summary>
+        public long? Failures { get; set; }
 
         /// <summary>Whether a file of this name stood here when the list was begun: until there is a hash, what stands here may still be that.</summary>
         public bool Replaces { get; set; }
@@ -90,7 +93,7 @@ internal sealed class ExportLedger
     public void Write(string folder)
     {
         string path = Path.Combine(folder, FileName), partial = path + ".partial";
-        using (FileStream file = ExportDownload.Create(partial, FileMode.Create))
+        using (FileStream file = LocalFile.Create(partial))
         {
             JsonSerializer.Serialize(file, this, Options);
             file.Flush(flushToDisk: true);
@@ -105,6 +108,7 @@ internal sealed class ExportLedger
         Count = entry.Resources ?? 0,
         UnlabelledCount = entry.Unlabelled ?? 0,
         DuplicateCount = entry.Duplicates ?? 0,
+        FailureCount = entry.Failures ?? 0,
         Length = entry.Length ?? 0,
         Sha256 = entry.Sha256 ?? "",
         FullName = Path.Combine(folder, entry.Name),

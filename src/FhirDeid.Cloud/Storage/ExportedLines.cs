@@ -1,6 +1,5 @@
 using System.Buffers;
-using System.IO.Pipelines;
-using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace FhirDeid.Cloud.Storage;
 
@@ -8,48 +7,100 @@ namespace FhirDeid.Cloud.Storage;
 /// <param name="file">What the manifest says of the file.</param>
 /// <param name="name">Its name in messages.</param>
 /// <param name="mark">What its configuration leaves on every resource.</param>
-internal sealed class ExportedLines(FhirExportFile file, string name, FhirResourceMark mark)
+internal sealed class ExportedLines(FhirExportFile file, string name, FhirResourceMark mark) : IDisposable
 {
-    private long _lines;
+    /// <summary>Bytes that are read before they are looked at, where the reader has time.</summary>
+    public const int Batch = 192 * 1024;
+
+    private const int BufferSize = 256 * 1024;
+
+    private const int MaxLineLength = 1 << 30;
+
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+    private int _start, _next, _whole, _end;
+    private bool _ended;
+    private ExceptionDispatchInfo? _failure;
 
     /// <summary>Number of resources so far.</summary>
     public long Resources { get; private set; }
 
-    /// <summary>One line, valid until the next one is asked for.</summary>
-    /// <param name="Bytes">The line with its line break.</param>
-    /// <param name="Resource">The resource; null where the line holds none.</param>
-    public readonly record struct Line(ReadOnlySequence<byte> Bytes, ExportedResource? Resource);
+    /// <summary>Number of the line that came last.</summary>
+    public long Number { get; private set; }
 
-    /// <summary>The lines of a stream. Several streams one after the other count as one file, each but the last ending with a line.</summary>
-    /// <exception cref="FhirDeidException"><c>FhirDeid.FileInvalid</c>, <c>FhirDeid.NotDeidentified</c>.</exception>
-    public async IAsyncEnumerable<Line> ReadAsync(Stream stream, [EnumeratorCancellation] CancellationToken cancellation)
+    /// <summary>The whole lines that <see cref="ReadAsync"/> has read, valid until it is called again.</summary>
+    public ReadOnlyMemory<byte> Lines => _buffer.AsMemory(_start, _whole - _start);
+
+    /// <summary>Reads on until there are whole lines. Several streams one after the other count as one file, each but the last ending with a line.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="enough">Bytes that are waited for, unless the stream ends or fails before.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>Whether there were any.</returns>
+    /// <remarks>What had come before the stream failed comes first, and then the failure.</remarks>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.FileInvalid</c>, and those of the stream.</exception>
+    public async ValueTask<bool> ReadAsync(Stream stream, int enough, CancellationToken cancellation)
     {
-        PipeReader reader = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 128 * 1024, leaveOpen: true));
-        try
+        _failure?.Throw();
+        if (_ended)
         {
-            while (true)
+            _ended = false;
+            return false;
+        }
+        Buffer.BlockCopy(_buffer, _whole, _buffer, 0, _end - _whole);
+        (_start, _next, _end, _whole) = (0, 0, _end - _whole, 0);
+        while (!_ended && (_whole == 0 || _end < enough))
+        {
+            if (_end == _buffer.Length) Grow();
+            try
             {
-                ReadResult read = await reader.ReadAsync(cancellation).ConfigureAwait(false);
-                ReadOnlySequence<byte> buffer = read.Buffer;
-                while (buffer.PositionOf((byte)'\n') is { } end)
-                {
-                    SequencePosition next = buffer.GetPosition(1, end);
-                    yield return Check(buffer.Slice(0, next));
-                    buffer = buffer.Slice(next);
-                }
-                if (read.IsCompleted && !buffer.IsEmpty)
-                {
-                    yield return Check(buffer);
-                    buffer = buffer.Slice(buffer.End);
-                }
-                reader.AdvanceTo(buffer.Start, buffer.End);
-                if (read.IsCompleted) break;
+                int read = await stream.ReadAsync(_buffer.AsMemory(_end), cancellation).ConfigureAwait(false);
+                _ended = read == 0;
+                int newline = _buffer.AsSpan(_end, read).LastIndexOf((byte)'\n');
+                if (newline >= 0) _whole = _end + newline + 1;
+                _end += read;
+            }
+            catch (Exception e) when (_whole > 0)
+            {
+                _failure = ExceptionDispatchInfo.Capture(e);
+                return true;
             }
         }
-        finally
+        if (_ended) _whole = _end;
+        if (_whole > 0) return true;
+        _ended = false;
+        return false;
+    }
+
+    private void Grow()
+    {
+        if (_buffer.Length >= MaxLineLength) throw Invalid($"is longer than {MaxLineLength >> 20} MiB", Number + 1);
+        byte[] larger = ArrayPool<byte>.Shared.Rent(_buffer.Length * 2);
+        Buffer.BlockCopy(_buffer, 0, larger, 0, _end);
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = larger;
+    }
+
+    /// <summary>The next one of <see cref="Lines"/> that is a resource, checked; blank lines are passed over.</summary>
+    /// <param name="line">The line without its line break.</param>
+    /// <param name="resource">The resource.</param>
+    /// <returns>Whether there was one.</returns>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.FileInvalid</c>, <c>FhirDeid.NotDeidentified</c>.</exception>
+    public bool TryNext(out ReadOnlyMemory<byte> line, out ExportedResource resource)
+    {
+        while (_next < _whole)
         {
-            await reader.CompleteAsync().ConfigureAwait(false);
+            int newline = _buffer.AsSpan(_next, _whole - _next).IndexOf((byte)'\n'), end = newline < 0 ? _whole : _next + newline;
+            line = _buffer.AsMemory(_next, end - _next);
+            _next = newline < 0 ? end : end + 1;
+            Number++;
+            if (line.Span is [.., (byte)'\r']) line = line[..^1];
+            if (line.IsEmpty) continue;
+            resource = ExportedResource.Read(line.Span, file.Type) ?? throw Invalid($"is not a {file.Type} resource", Number);
+            Require(resource, mark, $"Line {Number} of {name}", file);
+            Resources++;
+            return true;
         }
+        (line, resource) = (default, default);
+        return false;
     }
 
     /// <summary>Compares the number of resources with the manifest's, after the last line.</summary>
@@ -62,25 +113,21 @@ internal sealed class ExportedLines(FhirExportFile file, string name, FhirResour
             "Receive it again; if the numbers still differ, start a new export.", file.Url);
     }
 
-    private Line Check(ReadOnlySequence<byte> line)
+    /// <summary>Refuses a resource without the marks of its configuration.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.NotDeidentified</c>.</exception>
+    public static void Require(in ExportedResource resource, FhirResourceMark mark, string where, FhirExportFile file)
     {
-        _lines++;
-        if (line.Length <= 2 && line.ToArray().All(b => b is (byte)'\r' or (byte)'\n')) return new Line(line, null);
-        ExportedResource resource = ExportedResource.Read(line, file.Type) ?? throw new FhirDeidException("FileInvalid", FhirDeidErrorCategory.InvalidData,
-            $"Line {_lines} of {name} is not a {file.Type} resource.", "Receive it again; if it stays so, start a new export.", file.Url);
-        if (Lacks(resource, mark) is { } what)
-        {
-            throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
-                $"Line {_lines} of {name} {what}, which the configuration leaves on every {file.Type}: the file may hold identified data.",
-                "Do not share the container. Delete the files and start the export again; -AllowNotDeidentified takes them as they are.", file.Url);
-        }
-        Resources++;
-        return new Line(line, resource);
+        string? lacks = mark != FhirResourceMark.None && !resource.IsLabelled ? "has no label of anonymization"
+            : mark == FhirResourceMark.HashedId && !resource.HasHashedId ? "has an id that is no hash" : null;
+        if (lacks is null) return;
+        throw new FhirDeidException("NotDeidentified", FhirDeidErrorCategory.SecurityError,
+            $"{where} {lacks}, which the configuration leaves on every {file.Type}: the file may hold identified data.",
+            "Do not share the container. Delete the files and start the export again; -AllowNotDeidentified takes them as they are.", file.Url);
     }
 
-    /// <summary>What a resource lacks of a mark; null where it has it.</summary>
-    public static string? Lacks(ExportedResource resource, FhirResourceMark mark) =>
-        mark != FhirResourceMark.None && !resource.IsLabelled ? "has no label of anonymization"
-        : mark == FhirResourceMark.HashedId && !resource.HasHashedId ? "has an id that is no hash"
-        : null;
+    public void Dispose() => ArrayPool<byte>.Shared.Return(_buffer);
+
+    /// <summary>The error for a line that is not as it should be.</summary>
+    public FhirDeidException Invalid(string what, long number) => new("FileInvalid", FhirDeidErrorCategory.InvalidData,
+        $"Line {number} of {name} {what}.", "Receive it again; if it stays so, start a new export.", file.Url);
 }

@@ -50,7 +50,7 @@ internal sealed class FileTransfer(BlobStorage storage, FhirService service, Tim
     /// <exception cref="FhirDeidException"><c>FhirDeid.ForeignUrl</c>.</exception>
     public void Check(FhirExport export, FhirExportFile file)
     {
-        if (!service.Owns(file.Url)) ExportDownload.Blob(_storage, export, file);
+        if (!service.Owns(file.Url)) _storage.Blob(export, file);
     }
 
     private static string What(FhirExportFile file) => $"the exported file {ServiceText.OneLine(file.Url!.AbsolutePath)}";
@@ -60,7 +60,7 @@ internal sealed class FileTransfer(BlobStorage storage, FhirService service, Tim
     {
         if (service.Owns(file.Url))
             return (offset, etag) => AskAsync(service.Pipeline, file.Url!, offset, etag, export.RequiresAccessToken ? null : typeof(OriginBearer.Anonymous), file, cancellation);
-        Uri blob = ExportDownload.Blob(_storage, export, file).Uri;
+        Uri blob = _storage.Blob(export, file).Uri;
         return (offset, etag) => AskAsync(_storage.Pipeline!, blob, offset, etag, null, file, cancellation);
     }
 
@@ -110,7 +110,7 @@ internal sealed class FileTransfer(BlobStorage storage, FhirService service, Tim
     {
         Response response = message.Response;
         string? code = Header(response, "x-ms-error-code");
-        if (!service.Owns(file.Url) || response.Status is 404 or 412) return _storage.Plain(new RequestFailedException(response.Status, "", code, null), What(file), cancellation)!;
+        if (!service.Owns(file.Url) || response.Status is 404 or 412) return _storage.Refusal(response.Status, code, response.Headers.Date, What(file));
         using Stream? body = message.ExtractResponseContent();
         BinaryData text = body is null ? new BinaryData("") : await BinaryData.FromStreamAsync(body, cancellation).ConfigureAwait(false);
         return service.Refusal(new FhirAnswer(response.Status, null, text, null, FhirResponseClassifier.RetryAfter(response), null), file.Url!);

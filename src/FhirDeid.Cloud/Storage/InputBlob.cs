@@ -50,7 +50,7 @@ internal sealed class InputBlob : IDeidentificationInput
         List<InputBlob> blobs = [];
         foreach (FhirExportFile file in export.Output)
         {
-            BlobClient blob = ExportDownload.Blob(storage, export, file);
+            BlobClient blob = storage.Blob(export, file);
             try
             {
                 BlobProperties properties = await blob.GetPropertiesAsync(cancellationToken: cancellation).ConfigureAwait(false);

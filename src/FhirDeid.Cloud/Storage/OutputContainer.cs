@@ -6,10 +6,10 @@ using Azure.Storage.Blobs.Specialized;
 
 namespace FhirDeid.Cloud.Storage;
 
-/// <summary>A container that results go to. The note on a result is in its metadata, and goes with its content.</summary>
+/// <summary>A container that results go to. The note on a result is in its metadata, with the hash of its content.</summary>
 internal sealed class OutputContainer : IDeidentificationTarget
 {
-    private const string Note = "fhirdeid";
+    private const string Note = "fhirdeid", Hash = "fhirdeid_sha256";
 
     private readonly BlobStorage _storage;
     private readonly BlobContainerClient _container;
@@ -34,8 +34,25 @@ internal sealed class OutputContainer : IDeidentificationTarget
     /// <summary>URL of a blob as text, not escaped.</summary>
     public static string FullName(BlobStorage storage, string container, string name) => $"{storage.Endpoint!.AbsoluteUri.TrimEnd('/')}/{container}/{name}";
 
-    public async Task<string?> FindAsync(string name, CancellationToken cancellation) =>
-        (await PropertiesAsync(name, cancellation).ConfigureAwait(false))?.Metadata.TryGetValue(Note, out string? note) == true ? note : null;
+    public async Task<string?> FindAsync(string name, CancellationToken cancellation)
+    {
+        if (await PropertiesAsync(name, cancellation).ConfigureAwait(false) is not { } there || !there.Metadata.TryGetValue(Note, out string? note) || !there.Metadata.TryGetValue(Hash, out string? hash)) return null;
+        try
+        {
+            // Metadata are what somebody has written, and copies take them along: the content itself says what it is.
+            BlobDownloadOptions options = new() { Conditions = new BlobRequestConditions { IfMatch = there.ETag } };
+            using BlobDownloadStreamingResult blob = await _container.GetBlobClient(name).DownloadStreamingAsync(options, cancellation).ConfigureAwait(false);
+            return Convert.ToHexString(await SHA256.HashDataAsync(blob.Content, cancellation).ConfigureAwait(false)).Equals(hash, StringComparison.OrdinalIgnoreCase) ? note : null;
+        }
+        catch (RequestFailedException e) when (e.Status is 404 or 412)
+        {
+            return null;
+        }
+        catch (Exception e) when (_storage.Plain(e, $"blob {name} in container {_container.Name}", cancellation) is { } plain)
+        {
+            throw plain;
+        }
+    }
 
     public async Task<IDeidentificationOutput> CreateAsync(IDeidentificationInput input, bool force, CancellationToken cancellation)
     {
@@ -93,7 +110,7 @@ internal sealed class OutputContainer : IDeidentificationTarget
             CommitBlockListOptions options = new()
             {
                 Conditions = conditions,
-                Metadata = new Dictionary<string, string> { [Note] = note },
+                Metadata = new Dictionary<string, string> { [Note] = note, [Hash] = sha256 },
                 HttpHeaders = new BlobHttpHeaders { ContentType = ContentType(blob.Name) },
             };
             await blob.CommitBlockListAsync(await _blocks.CompleteAsync(cancellation).ConfigureAwait(false), options, cancellation).ConfigureAwait(false);

@@ -31,7 +31,7 @@ internal static class SharedContent
     public static async Task CheckAsync(BlobStorage storage, BlobContainerClient container, ExportSasRequest request, bool reads, CancellationToken cancellation)
     {
         HashSet<string> proven = reads && request.Export is { } export
-            ? [.. export.Output.Select(file => ExportDownload.Blob(storage, export, file).Name)] : [];
+            ? [.. export.Output.Select(file => storage.Blob(export, file).Name)] : [];
         ConcurrentBag<string> unproven = [];
         try
         {
@@ -104,7 +104,7 @@ internal static class SharedContent
             SequencePosition? end = rest.PositionOf((byte)'\n');
             if (end is null && !whole) return false;
             ReadOnlySequence<byte> line = rest.Slice(0, end ?? rest.End);
-            if (ExportedResource.Read(line, null) is { IsLabelled: true }) return true;
+            if (ExportedResource.Read(line.FirstSpan, null) is { IsLabelled: true }) return true;
             if (line.Length > 0 && !(line.Length == 1 && line.FirstSpan[0] == '\r')) blank = false;
             rest = end is { } there ? rest.Slice(rest.GetPosition(1, there)) : rest.Slice(rest.End);
         }

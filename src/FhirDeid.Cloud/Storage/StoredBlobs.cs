@@ -17,7 +17,7 @@ internal static class StoredBlobs
         }
         FhirExportFile[] files = [.. export.Output.Concat(export.ErrorOutput).Concat(export.DeletedOutput).Where(file => !service.Owns(file.Url))];
         if (files.Length > 0) KickOff.CheckContainer(export.Container);
-        return [.. files.Select(file => ExportDownload.Blob(storage, export, file))];
+        return [.. files.Select(file => storage.Blob(export, file))];
     }
 
     /// <summary>Deletes blobs with their snapshots, eight at a time.</summary>

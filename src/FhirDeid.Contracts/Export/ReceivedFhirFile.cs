@@ -15,6 +15,12 @@ public sealed class ReceivedFhirFile
     /// <summary>Number of resources that the export held already when they came: same type, id and version. With -Unique they are left out, and Count is without them.</summary>
     public long DuplicateCount { get; set; }
 
+    /// <summary>Number of resources that could not be de-identified here and were replaced by an empty one: <c>processingErrors: skip</c> of the configuration that they were received with.</summary>
+    public long FailureCount { get; set; }
+
+    /// <summary>The first 100 of them; none where the file was there already.</summary>
+    public DeidentificationFailure[] FailedResources { get; set; } = [];
+
     /// <summary>Size in bytes.</summary>
     public long Length { get; set; }
 

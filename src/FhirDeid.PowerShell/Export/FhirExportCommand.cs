@@ -168,11 +168,17 @@ public abstract class FhirExportCommand : ConnectedCommand
     }
 
     /// <summary>What the configuration of an export leaves on every resource, where that can be known.</summary>
-    private protected async Task<IReadOnlyDictionary<string, FhirResourceMark>> MarksAsync(FhirExport export, IPipeline pipeline, CancellationToken cancellation)
+    /// <param name="export">The export.</param>
+    /// <param name="pipeline">Told where it cannot be known.</param>
+    /// <param name="warn">Whether by a warning: data are about to be taken without that look at them.</param>
+    /// <param name="cancellation">Stops.</param>
+    private protected async Task<IReadOnlyDictionary<string, FhirResourceMark>> MarksAsync(FhirExport export, IPipeline pipeline, bool warn, CancellationToken cancellation)
     {
         string? config = export.DeidentifyLocally ? null : await Connection.ReadConfigAsync(export, cancellation);
         if (config is not null) return Engine.Anonymization.Marks(config, export.Output.Select(file => file.Type).Distinct());
-        pipeline.WriteVerbose($"Export {export.JobId}: the version of the configuration that it was started with cannot be read any more, so that it is not known which labels every resource must bear.");
+        string unknown = $"Export {export.JobId}: the version of the configuration that it was started with cannot be read, so that it is not known which labels every resource must bear: they are not looked for.";
+        if (warn && !export.DeidentifyLocally) pipeline.WriteWarning(unknown);
+        else pipeline.WriteVerbose(unknown);
         return new Dictionary<string, FhirResourceMark>();
     }
 
@@ -182,7 +188,7 @@ public abstract class FhirExportCommand : ConnectedCommand
         if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors)) return export;
         try
         {
-            IReadOnlyList<string> findings = await Connection.CheckMarksAsync(export, await MarksAsync(export, pipeline, cancellation), cancellation);
+            IReadOnlyList<string> findings = await Connection.CheckMarksAsync(export, await MarksAsync(export, pipeline, warn: false, cancellation), cancellation);
             if (findings.Count == 0) return export;
             export.Status = FhirExportStatus.NotDeidentified;
             export.Issues = [.. findings, .. export.Issues];

@@ -31,7 +31,7 @@ public sealed class ReadFhirExportCommand : FhirExportCommand
     {
         FhirExport export = await CompletedExportAsync(AllowNotDeidentified, cancellation);
         FhirReadOptions options = new() { AllowNotDeidentified = AllowNotDeidentified };
-        if (!AllowNotDeidentified) options.Marks = await MarksAsync(export, pipeline, cancellation);
+        if (!AllowNotDeidentified) options.Marks = await MarksAsync(export, pipeline, warn: true, cancellation);
         foreach (FhirExportFile file in export.Output.Where(file => ResourceType.Length == 0 || ResourceType.Contains(file.Type)))
         {
             await foreach (string resource in Connection.ReadFileAsync(export, file, options, pipeline.Progress, cancellation))

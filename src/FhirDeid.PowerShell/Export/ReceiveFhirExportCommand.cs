@@ -22,6 +22,7 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
 {
     private const string FromService = "Export";
     private const string InFolder = "Verify";
+    private const int ToldFailures = 10;
 
     /// <summary>Status URL of the export; it comes with the export.</summary>
     [Parameter(ParameterSetName = FromService, Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
@@ -71,23 +72,31 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
         {
             AnonymizationConfig config = await Config.ReadAsync(this, pipeline, cancellation);
             (options.Deidentify, options.DeidentifySha256) = (Engine.Anonymization.CreateAnonymizers(config), config.Sha256);
+            options.Marks = Engine.Anonymization.Marks(config.ToJson(), export.Output.Select(file => file.Type).Distinct());
         }
         else if (!AllowNotDeidentified)
         {
-            options.Marks = await MarksAsync(export, pipeline, cancellation);
+            options.Marks = await MarksAsync(export, pipeline, warn: true, cancellation);
         }
         if (!await pipeline.ShouldProcessAsync(folder, $"Download {export.Output.Length} files of export {export.JobId}")) return;
 
+        // Refuses what must not be received, before there is a folder for it.
+        IAsyncEnumerable<ReceivedFhirFile> files = Connection.ReceiveExportAsync(export, options, pipeline.Progress, cancellation);
         FileSystemPaths.CreateOwnerOnlyFolder(folder);
         if (export.ErrorOutput.Length + export.DeletedOutput.Length > 0)
             pipeline.WriteWarning($"Export {export.JobId} lists {export.ErrorOutput.Length} files of errors and {export.DeletedOutput.Length} of deletions, which are not received.");
         long duplicates = 0;
-        await foreach (ReceivedFhirFile file in Connection.ReceiveExportAsync(export, options, pipeline.Progress, cancellation))
+        await foreach (ReceivedFhirFile file in files)
         {
             duplicates += file.DuplicateCount;
             if (file.UnlabelledCount > 0)
             {
                 pipeline.WriteWarning($"{Path.GetFileName(file.FullName)}: {file.UnlabelledCount} of {file.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
+            }
+            if (file.FailureCount > 0)
+            {
+                pipeline.WriteWarning($"FhirDeid.ResourcesReplaced: {Path.GetFileName(file.FullName)}: {file.FailureCount} of {file.Count} resources could not be de-identified, and an empty one takes the place of each."
+                    + string.Concat(file.FailedResources.Take(ToldFailures).Select(failure => $" {failure}.")));
             }
             await pipeline.WriteObjectAsync(file);
         }

@@ -53,8 +53,16 @@ internal static class Engine
             if (assemblyName.Name == contracts.GetName().Name) return contracts;
 
             string file = assemblyName.Name + ".dll";
+            if (IsInRuntime(assemblyName, file)) return null;
             string path = ForWindows(file) ?? Path.Combine(folder, file);
             return File.Exists(path) ? LoadFromAssemblyPath(path) : null;
+        }
+
+        /// <summary>Whether the runtime brings a library as new as ours, or newer. No other module can put its own in that place, and it is compiled ahead of time, as the one of the package is not.</summary>
+        private static bool IsInRuntime(AssemblyName assemblyName, string file)
+        {
+            string path = Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, file);
+            return file.StartsWith("System.", StringComparison.Ordinal) && File.Exists(path) && AssemblyName.GetAssemblyName(path).Version >= assemblyName.Version;
         }
 
         /// <summary>A few packages have another library for Windows, below <c>runtimes/</c>.</summary>
