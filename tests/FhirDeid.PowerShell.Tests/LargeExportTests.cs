@@ -5,7 +5,7 @@ using System.Management.Automation;
 namespace FhirDeid.Tests;
 
 /// <summary>More than a gigabyte and half a million resources, through emulator, Azurite and Receive-FhirExport.</summary>
-/// <remarks>Throughput is told and decides nothing: a machine has other things to do. What it is compared with are plain GETs of the same files into the same disk, as many at once, in processes that are as new, in turn with it.</remarks>
+/// <remarks>Throughput is told and decides nothing: a machine has other things to do. What it is compared with are plain GETs of the same files into the same disk, as many at once, in processes that are as new, in turn with it; they neither check nor hash what comes, nor see to it that it is on the disk. Where client and Azurite share few cores, that processor time is what the ratio shows.</remarks>
 [Collection(nameof(Lab))]
 public sealed class LargeExportTests : IDisposable
 {

@@ -9,6 +9,7 @@ namespace FhirDeid.PowerShell.Export;
 /// <remarks>
 /// <para>Files are named after the resource type and a number, Patient-1.ndjson, and on Linux and macOS are readable by their owner alone. Beside them, manifest.json lists them with their SHA-256. The same command run again goes on where an earlier one ended, also inside a file, and checks what is there; -Verify checks a folder without any connection.</para>
 /// <para>The service is asked for the export again. One that it does not confirm as de-identified is refused, and so is a resource that lacks the label, or the hashed id, that the configuration leaves on every resource of its type. -AllowNotDeidentified takes them.</para>
+/// <para>With -AnonymizationConfig, a resource that cannot be de-identified ends the command; where the configuration says processingErrors: skip, an empty one takes its place, a warning tells it, and FailureCount of the file counts it.</para>
 /// <para>An export of patients or of a Group can hold a resource several times, which is warned of; -Unique leaves out what is there already, by type, id and version.</para>
 /// <para>Files of errors and of deletions, which Bulk Data servers other than Azure's write, are not received: they are not de-identified.</para>
 /// </remarks>
