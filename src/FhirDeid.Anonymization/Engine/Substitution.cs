@@ -139,12 +139,13 @@ internal sealed class Substitution(AnonymizationPlan plan, ValueMethods methods,
         {
             (TreeNode node, TreeNode? parent, int[] met) = open[^1];
             open.RemoveAt(open.Count - 1);
-            if (node.State.Reached.Contains(substitute))
+            if (node.Replacement is not null || node.State.Reached.Contains(substitute))
             {
                 // The substitute leads here as well, and has acted on it, for nothing.
+                List<IFhirPathNode> replaced = [];
                 children.Clear();
-                tree.AddReplaced(node, substitute, [], children);
-                open.AddRange(children.Cast<TreeNode>().Select(child => (child, (TreeNode?)null, Array.Empty<int>())));
+                tree.AddReplaced(node, substitute, replaced, children);
+                open.AddRange(children.Concat(replaced.Where(child => ((TreeNode)child).Replacement is not null)).Cast<TreeNode>().Select(child => (child, (TreeNode?)null, Array.Empty<int>())));
                 continue;
             }
             int[] here = [.. lookups.Where(lookup => met.Contains(lookup.Rule) || (lookup.Child is null ? Meets(lookup.Search, node) : lookup.Child == node.Name && parent is not null && Meets(lookup.Search, parent))).Select(lookup => lookup.Rule)];
