@@ -7,7 +7,10 @@ internal sealed class ModuleBenchmarks : IDisposable
 {
     private const int Runs = 3;
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("fhirdeid-benchmark-").FullName;
+    private const string InMemory = "/dev/shm";
+
+    /// <summary>Files in memory where the system has such a folder: threads and data are measured, and not the disk.</summary>
+    private readonly string _folder = Directory.CreateDirectory(Path.Combine(Directory.Exists(InMemory) ? InMemory : Path.GetTempPath(), $"fhirdeid-benchmark-{Guid.NewGuid():N}")).FullName;
 
     private string Prologue => $"""
         $ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue'
