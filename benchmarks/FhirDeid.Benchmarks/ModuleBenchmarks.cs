@@ -33,7 +33,7 @@ internal sealed class ModuleBenchmarks : IDisposable
     {
         Write("file", Lines.Sample(256 << 20).Items);
         const string script = """
-            foreach ($i in 1..3) { foreach ($threads in 1, 2) { $null = Run file $threads } }
+            foreach ($i in 1..5) { foreach ($threads in 1, 2) { $null = Run file $threads } }
             foreach ($i in 1..7) { foreach ($threads in 1, 2) { Run file $threads } }
             """;
         double[] seconds = ModuleProcess.Run(Prologue + script, out _);
@@ -44,11 +44,11 @@ internal sealed class ModuleBenchmarks : IDisposable
     /// <returns>Time of 2× / of 1×; allocated bytes a byte of input, the process being warm.</returns>
     public (double Growth, double Allocated) Growth()
     {
-        Lines once = Lines.Sample(48 << 20), twice = Lines.Sample(96 << 20);
+        Lines once = Lines.Sample(128 << 20), twice = Lines.Sample(256 << 20);
         Write("once", once.Items);
         Write("twice", twice.Items);
         const string script = """
-            foreach ($i in 1..4) { $null = Run once }
+            foreach ($i in 1..6) { $null = Run twice }
             foreach ($i in 1..7) {
                 foreach ($name in 'once', 'twice') {
                     $before = [GC]::GetTotalAllocatedBytes($true)
