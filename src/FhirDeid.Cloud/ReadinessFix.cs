@@ -13,7 +13,7 @@ internal sealed partial class ReadinessFix(FhirDeidContext context)
     public string Connect(string arguments = "", string? tenant = null)
     {
         if (context.Credential == FhirDeidCredential.Emulator) return $"Get-FhirDeidEmulator | Connect-FhirDeid -Emulator{arguments}";
-        string target = context.ResourceId.Length > 0 ? $"Connect-FhirDeid -ResourceId {Quote(context.ResourceId)}{Environment}" : $"Connect-FhirDeid {context.FhirServiceUri}";
+        string target = context.ResourceId.Length > 0 ? $"Connect-FhirDeid -ResourceId {Quote(context.ResourceId)}{Environment}" : $"Connect-FhirDeid {Quote(context.FhirServiceUri?.AbsoluteUri ?? "")}";
         if (context.ResourceId.Length == 0 && context.StorageAccountName.Length > 0) target += $" -StorageAccountName {Quote(context.StorageAccountName)}";
         return (SignIn(tenant) + target + As(tenant) + arguments).TrimEnd();
     }

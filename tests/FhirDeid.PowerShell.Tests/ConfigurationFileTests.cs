@@ -42,6 +42,24 @@ public sealed class ConfigurationFileTests : IDisposable
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder["study.json"]));
     }
 
+    [Theory]
+    [InlineData("'  \"cryptoHashKey\": \"SECRET\",' | Import-AnonymizationConfig")]
+    [InlineData("Import-AnonymizationConfig '[ \"SECRET\" ]'")]
+    [InlineData("Test-AnonymizationConfig '// study { \"cryptoHashKey\": \"SECRET\" }'")]
+    [InlineData("Export-AnonymizationConfig '[\"SECRET\"]' out.json")]
+    [InlineData("'  \"family\": \"SECRET\",' | Invoke-FhirDeid -Config $a -Destination out")]
+    public async Task A_line_of_JSON_in_place_of_a_path_is_quoted_by_no_error(string script)
+    {
+        Outcome outcome = await _shell.TryAsync(script, Write("sound.json", Sound));
+
+        ErrorRecord error = Assert.Single(outcome.Errors);
+        Assert.DoesNotContain("SECRET", $"{error} {error.TargetObject} {error.Exception} {error.FullyQualifiedErrorId}", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_configuration_may_begin_with_a_comment() =>
+        Assert.Equal(1, (await _shell.RunAsync("@(Test-AnonymizationConfig -Config $a | ForEach-Object Id).Where({ $_ -eq 'JsonLenient' }).Count", "// study 7\n" + Sound)).BaseObject);
+
     [Fact]
     public async Task A_file_from_the_pipeline_may_have_wildcard_characters_in_its_path()
     {

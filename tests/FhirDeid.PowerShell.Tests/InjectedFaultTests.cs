@@ -101,6 +101,30 @@ public sealed class InjectedFaultTests(Lab lab) : IAsyncDisposable
     }
 
     [Fact]
+    public async Task An_identified_export_stays_one_when_its_configuration_is_replaced()
+    {
+        using TemporaryFolder folder = new("replaced");
+        const string publish = "New-AnonymizationConfig SafeHarbor | Publish-AnonymizationConfig -Name replaced.json -Force";
+        PSObject published = await _shell.RunAsync(publish);
+        await _shell.RunAllAsync("Set-FhirDeidEmulator -StartFault identified, identified");
+        PSObject found = (await _shell.TryAsync("$a | Start-FhirDeidExport replaced1 -ResourceType Patient | Wait-FhirExport", published)).Output[0];
+        PSObject late = await _shell.RunAsync("$a | Start-FhirDeidExport replaced2 -ResourceType Patient", published);
+        Assert.Equal("NotDeidentified", found.Text("Status"));
+
+        // Other keys: the version that the exports were started with is gone.
+        await _shell.RunAsync(publish);
+
+        Assert.Equal("NotDeidentified", (await _shell.RunAsync("$a | Get-FhirExport", found)).Text("Status"));
+        Assert.Equal("NotDeidentified", (await _shell.TryAsync("$a | Wait-FhirExport", late)).Output[0].Text("Status"));
+        foreach (string use in (string[])["$a | Receive-FhirExport $b", "$a | Read-FhirExport", "$a | New-ExportSasToken", "Get-FhirExport -JobId $a.JobId | New-ExportSasToken"])
+        {
+            await _shell.FailsAsync("FhirDeid.NotDeidentified", use, found, folder["out"]);
+            await _shell.FailsAsync("FhirDeid.NotDeidentified", use, late, folder["out"]);
+        }
+        Assert.False(Directory.Exists(folder["out"]) && Directory.EnumerateFiles(folder["out"], "*.ndjson*").Any());
+    }
+
+    [Fact]
     public async Task Every_failure_of_a_job_reaches_the_user_in_one_line_with_what_to_do()
     {
         string[] faults = [.. JobFailures.All.Select(failure => $"fail {failure.Status} {failure.Reason}")];

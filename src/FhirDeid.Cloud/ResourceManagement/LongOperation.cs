@@ -135,7 +135,7 @@ internal sealed class LongOperation(ResourceManager resourceManager, Uri resourc
 
     private FhirDeidException Failed(ArmAnswer answer, string state) => new("UpdateFailed", FhirDeidErrorCategory.InvalidOperation,
         $"The update of the FHIR service ended as {ServiceText.OneLine(state)}.{ArmError.Said(answer)}",
-        $"Correct the cause, and run the command again. The activity log may tell more: Get-AzActivityLog -ResourceId {resource.AbsolutePath}", resource.AbsolutePath);
+        $"Correct the cause, and run the command again. The activity log may tell more: Get-AzActivityLog -ResourceId {ReadinessFix.Quote(resource.AbsolutePath)}", resource.AbsolutePath);
 
     private void Report(string state) => progress.Report(new FhirDeidProgress("Updating the FHIR service",
         $"{(state.Length > 0 ? ServiceText.OneLine(state) : "Running")}, {_watch.Elapsed:h\\:mm\\:ss}; this can take minutes"));

@@ -118,7 +118,7 @@ internal sealed partial class RoleAssignments(ResourceManager resourceManager, s
 
     private static FhirDeidException Refusal(ArmAnswer answer, FhirRoleAssignment wanted)
     {
-        string byHand = $"New-AzRoleAssignment -ObjectId {wanted.ObjectId} -RoleDefinitionName '{wanted.RoleDefinitionName}' -Scope {wanted.Scope}";
+        string byHand = $"New-AzRoleAssignment -ObjectId {wanted.ObjectId} -RoleDefinitionName '{wanted.RoleDefinitionName}' -Scope {ReadinessFix.Quote(wanted.Scope)}";
         return (answer.Status, ArmError.Code(answer)) switch
         {
             (403, not ("RequestDisallowedByPolicy" or "ScopeLocked")) => new FhirDeidException("RoleAssignmentForbidden", FhirDeidErrorCategory.PermissionDenied,

@@ -1,10 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 
 namespace FhirDeid.Cloud.Storage;
 
 /// <summary>The list of received files, <c>manifest.json</c> beside them: which export they are of, and the hash of each. Written before the first file comes, now and then, and when the last one has come; what has come in between is found by its name.</summary>
-internal sealed class ExportLedger
+internal sealed partial class ExportLedger
 {
     /// <summary>Name of the list.</summary>
     public const string FileName = "manifest.json";
@@ -73,8 +74,8 @@ internal sealed class ExportLedger
         try
         {
             ExportLedger? ledger = JsonSerializer.Deserialize<ExportLedger>(File.ReadAllBytes(path), Options);
-            // The names become paths.
-            return ledger is { Files: not null } && ledger.Files.All(file => file?.Name is { Length: > 0 } && Path.GetFileName(file.Name) == file.Name && file.Name is not ("." or "..")) ? ledger : throw Invalid();
+            // The names become paths, and what is left over of another export is deleted: only what has a name as Receive-FhirExport gives it is meant.
+            return ledger is { Files: not null } && ledger.Files.All(file => file?.Name is { } name && GivenName().IsMatch(name)) ? ledger : throw Invalid();
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -114,4 +115,7 @@ internal sealed class ExportLedger
         FullName = Path.Combine(folder, entry.Name),
         JobId = JobId,
     };
+
+    [GeneratedRegex(@"^[A-Za-z]+-[0-9]+\.ndjson\z")]
+    private static partial Regex GivenName();
 }

@@ -14,7 +14,7 @@ public sealed class AnonymizationConfigArgument
     /// <param name="config">The configuration.</param>
     public AnonymizationConfigArgument(AnonymizationConfig config) => _config = config;
 
-    /// <summary>Takes a text: JSON where it begins with a brace, else the path of a file.</summary>
+    /// <summary>Takes a text: JSON where it begins with a brace or a comment, or has several lines; else the path of a file.</summary>
     /// <param name="text">The text.</param>
     public AnonymizationConfigArgument(string text) => _text = text;
 
@@ -25,7 +25,7 @@ public sealed class AnonymizationConfigArgument
     /// <summary>The path that was given; null for an object or JSON text.</summary>
     internal string? GivenPath => _config is null && !IsJson ? _text : null;
 
-    private bool IsJson => _text.TrimStart(' ', '\t', '\r', '\n', '\uFEFF').StartsWith('{');
+    private bool IsJson => _text.TrimStart(' ', '\t', '\r', '\n', '\uFEFF') is ['{', ..] or ['/', '*', ..] || _text.AsSpan().ContainsAny('\r', '\n');
 
     /// <summary>The configuration, as the service would read it.</summary>
     /// <exception cref="FhirDeidException"><c>FhirDeid.FileUnreadable</c>, <c>FhirDeid.ConfigInvalid</c>, <c>FhirDeid.KeyMissing</c>.</exception>
@@ -57,6 +57,7 @@ public sealed class AnonymizationConfigArgument
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
+            if (FileSystemPaths.IsContent(path)) throw FileSystemPaths.ContentForPath();
             throw new FhirDeidException("FileUnreadable", FhirDeidErrorCategory.ReadError, $"The configuration file '{path}' cannot be read: {exception.Message}",
                 "Check the path and who may read it.", path, exception);
         }

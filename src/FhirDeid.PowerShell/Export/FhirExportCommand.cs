@@ -159,7 +159,7 @@ public abstract class FhirExportCommand : ConnectedCommand
         FhirExport export = Export;
         try
         {
-            export = await Connection.GetExportAsync(export, cancellation);
+            export = await AskAsync(export, cancellation);
         }
         catch (FhirDeidException gone) when (gone.ErrorId == "FhirDeid.ExportNotFound" && allowNotDeidentified && export.Output.Length > 0)
         {
@@ -167,7 +167,17 @@ public abstract class FhirExportCommand : ConnectedCommand
         return export.EndError() is { } error && !(allowNotDeidentified && export.Status == FhirExportStatus.NotDeidentified) ? throw error : export;
     }
 
-    /// <summary>What the configuration of an export leaves on every resource, where that can be known.</summary>
+    /// <summary>How an export stands. What was found not to be de-identified stays so: the service does not look into the files.</summary>
+    private protected async Task<FhirExport> AskAsync(FhirExport export, CancellationToken cancellation)
+    {
+        FhirExportStatus known = export.Status;
+        InJournal(journal => known = journal.Find(export.StatusUri!)?.Status is FhirExportStatus.NotDeidentified ? FhirExportStatus.NotDeidentified : known);
+        export = await Connection.GetExportAsync(export, cancellation);
+        if (known == FhirExportStatus.NotDeidentified && export.Status is FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors) export.Status = known;
+        return export;
+    }
+
+    /// <summary>What the configuration of an export leaves on every resource; where that cannot be known, a label is asked of each.</summary>
     /// <param name="export">The export.</param>
     /// <param name="pipeline">Told where it cannot be known.</param>
     /// <param name="warn">Whether by a warning: data are about to be taken without that look at them.</param>
@@ -176,14 +186,19 @@ public abstract class FhirExportCommand : ConnectedCommand
     {
         string? config = export.DeidentifyLocally ? null : await Connection.ReadConfigAsync(export, cancellation);
         if (config is not null) return Engine.Anonymization.Marks(config, export.Output.Select(file => file.Type).Distinct());
-        string unknown = $"Export {export.JobId}: the version of the configuration that it was started with cannot be read, so that it is not known which labels every resource must bear: they are not looked for.";
-        if (warn && !export.DeidentifyLocally) pipeline.WriteWarning(unknown);
+        string unknown = $"Export {export.JobId}: the version of the configuration that it was started with cannot be read, so that it is not known which resources must bear a label: every one has to.";
+        if (export.DeidentifyLocally) return new Dictionary<string, FhirResourceMark>();
+        if (warn) pipeline.WriteWarning(unknown);
         else pipeline.WriteVerbose(unknown);
-        return new Dictionary<string, FhirResourceMark>();
+        return export.Output.Select(file => file.Type).Distinct().ToDictionary(type => type, _ => FhirResourceMark.Label);
     }
 
     /// <summary>A completed export, with its status set by what its files show: their beginnings are looked at.</summary>
-    private protected async Task<FhirExport> LookedIntoAsync(FhirExport export, IPipeline pipeline, CancellationToken cancellation)
+    /// <param name="export">The export.</param>
+    /// <param name="pipeline">Told what keeps the files from being looked at.</param>
+    /// <param name="mustLook">Whether that is an error.</param>
+    /// <param name="cancellation">Stops.</param>
+    private protected async Task<FhirExport> LookedIntoAsync(FhirExport export, IPipeline pipeline, bool mustLook, CancellationToken cancellation)
     {
         if (export.Status is not (FhirExportStatus.Completed or FhirExportStatus.CompletedWithErrors)) return export;
         try
@@ -193,7 +208,7 @@ public abstract class FhirExportCommand : ConnectedCommand
             export.Status = FhirExportStatus.NotDeidentified;
             export.Issues = [.. findings, .. export.Issues];
         }
-        catch (FhirDeidException error)
+        catch (FhirDeidException error) when (!mustLook)
         {
             pipeline.WriteWarning($"Export {export.JobId}: its files could not be looked at for the labels of de-identification. {error.Message}");
         }

@@ -43,7 +43,7 @@ public sealed class GetFhirExportCommand : FhirExportCommand
             return;
         }
         if (StatusUri is null && JobId is null) throw NoExport();
-        FhirExport export = await Connection.GetExportAsync(Asked(), cancellation);
+        FhirExport export = await AskAsync(Asked(), cancellation);
         Note(export);
         await pipeline.WriteObjectAsync(export);
     }

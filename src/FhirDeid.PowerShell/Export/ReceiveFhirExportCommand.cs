@@ -64,7 +64,11 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
         string folder = await pipeline.InvokeAsync(() => this.FullPath(Destination));
         if (Verify)
         {
-            await foreach (ReceivedFhirFile file in Engine.Cloud.VerifyAsync(folder, pipeline.Progress, cancellation)) await pipeline.WriteObjectAsync(file);
+            await foreach (ReceivedFhirFile file in Engine.Cloud.VerifyAsync(folder, pipeline.Progress, cancellation))
+            {
+                WarnOfUnlabelled(file, pipeline);
+                await pipeline.WriteObjectAsync(file);
+            }
             return;
         }
         FhirExport export = await CompletedExportAsync(AllowNotDeidentified || Config is not null, cancellation);
@@ -72,6 +76,7 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
         if (Config is not null)
         {
             AnonymizationConfig config = await Config.ReadAsync(this, pipeline, cancellation);
+            if (!AllowNotDeidentified) RefuseToKeepEverything(config);
             (options.Deidentify, options.DeidentifySha256) = (Engine.Anonymization.CreateAnonymizers(config), config.Sha256);
             options.Marks = Engine.Anonymization.Marks(config.ToJson(), export.Output.Select(file => file.Type).Distinct());
         }
@@ -90,10 +95,7 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
         await foreach (ReceivedFhirFile file in files)
         {
             duplicates += file.DuplicateCount;
-            if (file.UnlabelledCount > 0)
-            {
-                pipeline.WriteWarning($"{Path.GetFileName(file.FullName)}: {file.UnlabelledCount} of {file.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
-            }
+            WarnOfUnlabelled(file, pipeline);
             if (file.FailureCount > 0)
             {
                 pipeline.WriteWarning($"FhirDeid.ResourcesReplaced: {Path.GetFileName(file.FullName)}: {file.FailureCount} of {file.Count} resources could not be de-identified, and an empty one takes the place of each."
@@ -102,5 +104,17 @@ public sealed class ReceiveFhirExportCommand : FhirExportCommand
             await pipeline.WriteObjectAsync(file);
         }
         if (duplicates > 0) pipeline.WriteWarning($"Export {export.JobId} holds {duplicates} resources more than once (same type, id and version)" + (Unique ? ": they were left out." : "; -Unique leaves them out."));
+    }
+
+    private static void WarnOfUnlabelled(ReceivedFhirFile file, IPipeline pipeline)
+    {
+        if (file.UnlabelledCount > 0)
+            pipeline.WriteWarning($"{Path.GetFileName(file.FullName)}: {file.UnlabelledCount} of {file.Count} resources carry no anonymization label: no rule has changed them. Look at them before you share the file.");
+    }
+
+    private static void RefuseToKeepEverything(AnonymizationConfig config)
+    {
+        if (Engine.Anonymization.Test(config.ToJson()).FirstOrDefault(finding => finding.Id == "KeepsEverything") is not { } finding) return;
+        throw new FhirDeidException("ConfigKeepsEverything", FhirDeidErrorCategory.InvalidData, $"With the configuration '{config.Name}' identified data would be written: {finding.Message}", finding.Fix, config.Name);
     }
 }

@@ -44,7 +44,7 @@ public sealed class WaitFhirExportCommand : FhirExportCommand
             ErrorOnTimeout = ErrorOnTimeout,
             Ended = async (export, stop) =>
             {
-                export = await LookedIntoAsync(export, pipeline, stop);
+                export = await LookedIntoAsync(export, pipeline, mustLook: false, stop);
                 Note(export);
                 return export;
             },

@@ -69,13 +69,16 @@ internal static class FileSystemPaths
     public static FhirDeidException FileExists(string path) =>
         new("FileExists", FhirDeidErrorCategory.ResourceExists, $"The file '{path}' exists.", "Choose another folder, or replace the files with -Force.", path);
 
-    private static FhirDeidException NotAFile(string path) =>
+    private static FhirDeidException NotAFile(string path) => IsContent(path) ? ContentForPath() :
         new("PathNotSupported", FhirDeidErrorCategory.InvalidArgument, $"'{path}' is not a path of the file system.",
             "Give a path on a file system drive, or set the location to one.", path);
 
-    /// <remarks>A resource that is given for a path is not quoted, and neither is a cause that may quote it.</remarks>
-    private static FhirDeidException NotFound(string path, Exception? cause = null) =>
-        path.TrimStart().StartsWith('{') ? new("PathNotFound", FhirDeidErrorCategory.InvalidArgument, "A text that looks like JSON was given for the path of a file or folder.",
-            "Give a path. Resources in the pipeline come out of it again: leave out what only files need, such as -Destination.") :
+    private static FhirDeidException NotFound(string path, Exception? cause = null) => IsContent(path) ? ContentForPath() :
         new("PathNotFound", FhirDeidErrorCategory.ObjectNotFound, $"There is no file or folder '{path}'.", "Check the path.", path, cause);
+
+    /// <summary>Whether a text that names no file is rather JSON, or a line of it: with keys or patients in it, which no error may quote, nor its cause.</summary>
+    internal static bool IsContent(string path) => path.AsSpan().ContainsAny("\"{}\r\n");
+
+    internal static FhirDeidException ContentForPath() => new("PathNotFound", FhirDeidErrorCategory.InvalidArgument, "A text that looks like JSON was given for the path of a file or folder.",
+        "Give a path, or the whole text as one string: Get-Content -Raw. Resources in the pipeline come out of it again: leave out what only files need, such as -Destination.");
 }

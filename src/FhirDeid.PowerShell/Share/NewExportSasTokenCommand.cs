@@ -85,8 +85,8 @@ public sealed class NewExportSasTokenCommand : FhirExportCommand
         };
         if (ParameterSetName == ByExport)
         {
-            request.Export = Status == FhirExportStatus.InProgress || Output is not { Length: > 0 } ? await Connection.GetExportAsync(Export, cancellation) : Export;
-            if (request.Permission.Any(word => word.Equals("Read", StringComparison.OrdinalIgnoreCase) || word.Contains('r'))) request.Export = await LookedIntoAsync(request.Export, pipeline, cancellation);
+            request.Export = Status == FhirExportStatus.InProgress || Output is not { Length: > 0 } ? await AskAsync(Export, cancellation) : Export;
+            if (request.Permission.Any(word => word.Equals("Read", StringComparison.OrdinalIgnoreCase) || word.Contains('r'))) request.Export = await LookedIntoAsync(request.Export, pipeline, mustLook: !Force, cancellation);
             if (request.Export.Status == FhirExportStatus.CompletedWithErrors)
                 pipeline.WriteWarning($"Export {request.Export.JobId} completed with errors: what the link opens is not all that was asked for.");
         }
