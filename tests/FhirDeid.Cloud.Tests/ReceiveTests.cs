@@ -478,6 +478,18 @@ public sealed class ReceiveTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_command_at_a_time_receives_into_a_folder()
+    {
+        await ReceiveAllAsync(Several(4));
+        using (new FileStream(System.IO.Path.Combine(_folder, ".receiving"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None))
+            await Failure.Of("FolderInUse", () => ReceiveAllAsync(Several(4)));
+
+        // What a killed command leaves holds nobody up, and goes.
+        Assert.Equal(4, (await ReceiveAllAsync(Several(4))).Length);
+        Assert.DoesNotContain(".receiving", Files);
+    }
+
+    [Fact]
     public async Task A_file_fails_and_the_next_run_goes_on_behind_those_that_have_come()
     {
         FhirExportFile[] files = Several(8);
@@ -658,7 +670,7 @@ public sealed class ReceiveTests : IAsyncLifetime
         await ReceiveAsync(options: o => As(o, second), force: true);
 
         Assert.Equal(first.Length == 0, keeps);
-        Assert.Equal(["manifest.json"], there);
+        Assert.Equal([".receiving", "manifest.json"], there);
         Assert.Null(_service.Requests.Last(IsFile).Header("Range"));
         Assert.Equal(second.Length > 0, (await System.IO.File.ReadAllTextAsync(Destination, TestContext.Current.CancellationToken)).Contains("masked", StringComparison.Ordinal));
 

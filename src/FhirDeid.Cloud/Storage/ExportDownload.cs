@@ -36,6 +36,7 @@ internal sealed class ExportDownload
     {
         ReceivedFolder folder;
         foreach (FhirExportFile file in _export.Output) _transfer.Check(_export, file);
+        using FileStream held = LocalFile.Hold(_options.Destination);
         try
         {
             folder = ReceivedFolder.Open(_export, _options);

@@ -15,6 +15,26 @@ internal static partial class LocalFile
         return new FileStream(path, options);
     }
 
+    /// <summary>Holds a folder for one run at a time, until the result is disposed or the process ends.</summary>
+    /// <exception cref="FhirDeidException"><c>FhirDeid.FolderInUse</c>, <c>FhirDeid.FileUnwritable</c>.</exception>
+    public static FileStream Hold(string folder)
+    {
+        FileStreamOptions options = new() { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None, BufferSize = 0, Options = FileOptions.DeleteOnClose };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        try
+        {
+            return new FileStream(Path.Combine(folder, ".receiving"), options);
+        }
+        catch (IOException e) when (OperatingSystem.IsWindows() ? (e.HResult & 0xFFFF) is 32 or 33 : e.HResult is 11 or 35)
+        {
+            throw new FhirDeidException("FolderInUse", FhirDeidErrorCategory.ResourceExists, $"Another command receives into {folder} at this moment.", "Wait until it has ended, or choose another folder.", folder, e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unwritable(Path.Combine(folder, ExportLedger.FileName), e);
+        }
+    }
+
     /// <summary>Has the names in a folder written to the disk, where the platform offers that: Windows does so by itself.</summary>
     public static void FlushFolder(string folder)
     {
